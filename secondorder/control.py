@@ -1,0 +1,245 @@
+"""The control block of a run: counts, tolerances, stop flag, best point, trace. Owned by the driver, written by kernels.
+
+Because the arrays belong to the driver, the best point and the counts survive an exception, Ctrl-C or a time limit.
+Everything that ends a run from outside (signal, clock, budget, callback, another thread) goes through one integer,
+counts[STOP], which holds a reason of `status` or RUNNING.
+"""
+
+import math
+from typing import NamedTuple
+
+from secondorder.jit import (
+    JIT_DISABLED,
+    atomic_load,
+    function_at,
+    integers,
+    intp,
+    leaf,
+    loop,
+    matrix,
+    monotonic_ns,
+    namedtuple_type,
+    run_pending_signals,
+    vector,
+)
+from secondorder.linalg.vectors import norm_inf, scale
+from secondorder.status import (
+    BELOW_FMIN,
+    FTOL,
+    GTOL,
+    MAXFEV,
+    MAXITER,
+    NOT_FINITE_START,
+    NOT_FINITE_STEP,
+    RUNNING,
+    SIGNAL,
+    TIME,
+    XTOL,
+)
+
+
+class Control(NamedTuple):
+    """Fields of the control block; positions in counts and values are named below."""
+
+    counts: object  # int64 (N_COUNTS,)
+    values: object  # float64 (N_VALUES,)
+    best: object  # float64 (n,): the best point left behind, where counts[LEFT_BEST] is 1
+    trace: object  # float64 (rows, len(TRACE)); 0 rows: no trace
+
+
+CONTROL = namedtuple_type(Control, (integers, vector, vector, matrix))
+
+# counts
+STOP = 0  # reason to stop, or RUNNING; may be written from another thread
+N_ITER = 1
+N_FUN = 2  # evaluations of f
+N_GRAD = 3  # evaluations of the gradient
+N_HVP = 4
+N_HESS = 5
+FUN_PER_GRAD = 6  # evaluations of f that one value-and-gradient call makes: 1, or more for differences
+MAX_ITER = 7
+MAX_FUN = 8
+LEFT_BEST = 9  # 1: control.best is lower than x
+COUNTDOWN = 10  # evaluations until the next look at the clock and at signals
+STRIDE = 11  # evaluations between two looks; adapts to their cost
+DEADLINE = 12  # ns of the monotonic clock; 0: none
+LOOKED = 13  # ns of the last look
+SIGNALS = 14  # 1: run pending signal handlers (main thread)
+CALLBACK = 15  # address of notify(handle), called after each iteration; 0: none
+HANDLE = 16
+N_RESTART = 17  # directions replaced by the negative gradient
+N_SKIP = 18  # quasi-Newton pairs that were not used
+OVERRUN = 19  # 1: the first gradient wrote past its end
+N_COUNTS = 20
+
+# values
+F = 0  # f at x
+GNORM = 1  # |g|_inf at x
+F_BEST = 2
+THRESHOLD = 3  # stop at |g|_inf <= this = max(gtol, grtol |g(x0)|_inf)
+F_MIN = 4  # below it f counts as unbounded
+X_TOL = 5  # 0: off
+F_TOL = 6  # 0: off
+SCALE = 7  # power of two that f and g are multiplied with, against overflow
+STEP = 8  # |s|_inf of the last step
+DECREASE = 9  # f_k - f_{k+1} of the last step
+ALPHA = 10  # the last step length
+SLOPE = 11  # g'd of the last search
+TRIAL_ALPHA = 12  # the last step length tried by a failed search,
+TRIAL_F = 13  # f there
+TRIAL_SLOPE = 14  # and the slope there
+X_NORM = 15  # |x|_inf after the last step
+EXPECTED = 16  # the decrease that a search may hope for: |g'd| alpha0
+HOPED = 19  # that of the search before the last restart
+GRAD_TOL = 17  # gtol
+GRAD_RTOL = 18  # grtol
+N_VALUES = 20
+
+# columns of the trace, one row per iteration, the start included
+TRACE = ("nit", "fun", "optimality", "step", "alpha", "nfev", "njev", "nhev")
+
+LOOK_NS = 1_000_000  # aim: one look at the clock a millisecond
+MAX_STRIDE = 256
+
+NOTIFY = intp(intp)
+_notify_at = function_at(NOTIFY)
+
+
+@leaf
+def look_around(counts):
+    """Write counts[STOP] if the deadline has passed or a signal handler raised; adapt the stride to about 1 ms."""
+    now = monotonic_ns()
+    elapsed = now - counts[LOOKED]
+    if elapsed < LOOK_NS // 2:
+        counts[STRIDE] = min(2 * counts[STRIDE], MAX_STRIDE)
+    elif elapsed > 2 * LOOK_NS:
+        counts[STRIDE] = max(counts[STRIDE] // 4, 1)
+    counts[LOOKED] = now
+    counts[COUNTDOWN] = counts[STRIDE]
+    if counts[DEADLINE] > 0 and now >= counts[DEADLINE] and counts[STOP] == RUNNING:
+        counts[STOP] = TIME
+    if counts[SIGNALS] != 0 and elapsed > LOOK_NS and run_pending_signals() != 0:
+        counts[STOP] = SIGNAL
+
+
+@leaf
+def stopped(control):
+    """Has anything asked the run to end?"""
+    return atomic_load(control.counts, STOP) != RUNNING
+
+
+@leaf
+def _spent(counts):
+    """After an evaluation: the budget, and now and then the clock and signals."""
+    if counts[N_FUN] >= counts[MAX_FUN] and counts[STOP] == RUNNING:
+        counts[STOP] = MAXFEV
+    counts[COUNTDOWN] -= 1
+    if counts[COUNTDOWN] <= 0:
+        look_around(counts)
+
+
+@loop
+def value(fun, x, control, data):
+    """f(x), counted."""
+    f = fun(x, data) * control.values[SCALE]
+    control.counts[N_FUN] += 1
+    _spent(control.counts)
+    return f
+
+
+@loop
+def value_and_gradient(fun_grad, x, g, control, data):
+    """f(x), counted; g <- its gradient."""
+    f = fun_grad(x, g, data)
+    counts, factor = control.counts, control.values[SCALE]
+    if factor != 1.0:
+        f *= factor
+        scale(factor, g, g)
+    counts[N_FUN] += counts[FUN_PER_GRAD]
+    counts[N_GRAD] += 1
+    _spent(counts)
+    return f
+
+
+@leaf
+def stopping_test(f, g, control):
+    """The reason to stop at (f, g), or RUNNING. Every method calls it once per iterate; it also writes the trace."""
+    counts, values = control.counts, control.values
+    gnorm = norm_inf(g)
+    values[F], values[GNORM] = f, gnorm
+    if counts[N_ITER] == 0:
+        values[F_BEST] = f
+    record(control)
+    if counts[CALLBACK] != 0 and counts[N_ITER] > 0:
+        notify(counts)
+    if f <= values[F_MIN]:
+        return BELOW_FMIN
+    if not (math.isfinite(f) and math.isfinite(gnorm)):
+        return NOT_FINITE_START if counts[N_ITER] == 0 else NOT_FINITE_STEP
+    if gnorm <= values[THRESHOLD]:
+        return GTOL
+    if counts[N_ITER] > 0:
+        if values[STEP] <= values[X_TOL] * values[X_NORM]:
+            return XTOL
+        if abs(values[DECREASE]) <= values[F_TOL] * max(abs(f), abs(f + values[DECREASE])):
+            return FTOL
+    if stopped(control):
+        return counts[STOP]
+    if counts[N_ITER] >= counts[MAX_ITER]:
+        return MAXITER
+    return RUNNING
+
+
+if JIT_DISABLED:
+
+    def notify(counts):
+        """Call the user's callback."""
+        counts[CALLBACK](counts[HANDLE])
+
+else:
+
+    @leaf
+    def notify(counts):
+        """Call the user's callback."""
+        _notify_at(counts[CALLBACK])(counts[HANDLE])
+
+
+@leaf
+def record(control):
+    """Write this iterate's row of the trace."""
+    row = control.counts[N_ITER]
+    if row < control.trace.shape[0]:
+        t, counts, values = control.trace, control.counts, control.values
+        t[row, 0], t[row, 1], t[row, 2] = row, values[F] / values[SCALE], values[GNORM] / values[SCALE]
+        t[row, 3], t[row, 4] = values[STEP], values[ALPHA]
+        t[row, 5], t[row, 6], t[row, 7] = counts[N_FUN], counts[N_GRAD], counts[N_HVP] + counts[N_HESS]
+
+
+@leaf
+def accept(x, f, xt, ft, alpha, slope, control):
+    """x <- xt: the step is taken. Keeps x in control.best when a step goes up from the best point. Returns ft."""
+    counts, values = control.counts, control.values
+    if ft <= values[F_BEST]:
+        values[F_BEST] = ft
+        counts[LEFT_BEST] = 0
+    elif counts[LEFT_BEST] == 0:  # x is the best so far and is about to be left for a higher point
+        for i in range(x.shape[0]):
+            control.best[i] = x[i]
+        counts[LEFT_BEST] = 1
+    step, size = move(x, xt)
+    values[STEP], values[X_NORM] = step, size
+    values[DECREASE] = f - ft
+    values[ALPHA], values[SLOPE] = alpha, slope
+    counts[N_ITER] += 1
+    return ft
+
+
+@leaf
+def move(x, xt):
+    """x <- xt; returns (|xt - x|_inf, |xt|_inf)."""
+    step, size = 0.0, 0.0
+    for i in range(x.shape[0]):
+        step = max(step, abs(xt[i] - x[i]))
+        size = max(size, abs(xt[i]))
+        x[i] = xt[i]
+    return step, size

@@ -1,0 +1,141 @@
+"""Objectives that run in the interpreter, as typed functions: one compiled trampoline for all of them.
+
+`data[0]` is a handle into a table of Python functions. Through Numba's object mode, never through ctypes or cfunc, which
+print an exception and return garbage; here it reaches the caller.
+"""
+
+import itertools
+
+import numba
+import numpy as np
+
+from secondorder.derivatives.returned import as_float, store_gradient, store_matrix
+
+_handles = itertools.count(1)
+_functions = {}
+
+
+def register(functions):
+    """Keep `functions` (an InPython, or a callback) and return its handle."""
+    handle = next(_handles)
+    _functions[handle] = functions
+    return handle
+
+
+def release(handle):
+    """Forget the functions behind a handle."""
+    _functions.pop(handle, None)
+
+
+class InPython:
+    """fun, jac, hessp and hess as the user gave them, called on copies of x, with their results checked.
+
+    pair: fun returns (f, g).
+    """
+
+    def __init__(self, fun, jac, pair, args, hessp=None, hess=None):
+        self.user_fun, self.user_jac, self.user_hessp, self.user_hess = fun, jac, hessp, hess
+        self.args, self.pair = args, pair
+
+    def fun(self, x):
+        """f(x)."""
+        value = self.user_fun(x.copy(), *self.args)
+        return as_float(value[0] if self.pair else value)
+
+    def fun_grad(self, x, g):
+        """f(x); g <- gradient."""
+        if self.pair:
+            f, gradient = self.user_fun(x.copy(), *self.args)
+        else:
+            f, gradient = self.user_fun(x.copy(), *self.args), self.user_jac(x.copy(), *self.args)
+        store_gradient(gradient, g)
+        return as_float(f)
+
+    def complex_step(self, x, g):
+        """f(x); g <- gradient by the complex step, as in trampolines.complex_step."""
+        z = x.astype(np.complex128)
+        for i in range(x.size):
+            h = 1e-30 * max(1.0, abs(x[i]))
+            z[i] = complex(x[i], h)
+            g[i] = np.asarray(self.user_fun(z.copy(), *self.args)).item().imag / h
+            z[i] = x[i]
+        return as_float(self.user_fun(x.copy(), *self.args))
+
+    def hvp(self, x, v, out):
+        """out <- H(x) v."""
+        store_gradient(self.user_hessp(x.copy(), v.copy(), *self.args), out)
+
+    def hess(self, x, H):
+        """H <- H(x)."""
+        store_matrix(self.user_hess(x.copy(), *self.args), H)
+
+
+def _call_fun(handle, x):
+    return _functions[handle].fun(x)
+
+
+def _call_fun_grad(handle, x, g):
+    return _functions[handle].fun_grad(x, g)
+
+
+def _call_complex_step(handle, x, g):
+    return _functions[handle].complex_step(x, g)
+
+
+def _call_hvp(handle, x, v, out):
+    _functions[handle].hvp(x, v, out)
+
+
+def _call_hess(handle, x, H):
+    _functions[handle].hess(x, H)
+
+
+def _call_notify(handle):
+    _functions[handle]()
+
+
+def fun(x, data):
+    """f(x) from Python."""
+    handle = data[0]
+    with numba.objmode(f="float64"):
+        f = _call_fun(handle, x)
+    return f
+
+
+def fun_grad(x, g, data):
+    """f(x) and its gradient from Python."""
+    handle = data[0]
+    with numba.objmode(f="float64"):
+        f = _call_fun_grad(handle, x, g)
+    return f
+
+
+def complex_step(x, g, data):
+    """f(x) and its gradient by the complex step from Python."""
+    handle = data[0]
+    with numba.objmode(f="float64"):
+        f = _call_complex_step(handle, x, g)
+    return f
+
+
+def hvp(x, v, out, data):
+    """H(x) v from Python."""
+    handle = data[0]
+    with numba.objmode():
+        _call_hvp(handle, x, v, out)
+    return 0.0
+
+
+def hess(x, H, data):
+    """H(x) from Python."""
+    handle = data[0]
+    with numba.objmode():
+        _call_hess(handle, x, H)
+    return 0.0
+
+
+def notify(handle):
+    """Call the Python function behind the handle."""
+    with numba.objmode():
+        _call_notify(handle)
+    return 0

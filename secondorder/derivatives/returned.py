@@ -1,0 +1,89 @@
+"""What a user's function may return: a real number (or an array of one) for f, a vector of x's length for the gradient.
+
+The same two rules for functions that run in Python and for compiled ones, where they are checked while compiling.
+"""
+
+import numpy as np
+from numba import types
+from numba.extending import overload, register_jitable
+
+
+def as_float(value):
+    """value as a float: a real number, or an array of one real number."""
+    if type(value) is float:
+        return value
+    if np.size(value) != 1:
+        raise ValueError(f"fun must return one number; it returned an array of shape {np.shape(value)}")
+    value = np.asarray(value).reshape(())[()]
+    if isinstance(value, (complex, np.complexfloating)):
+        raise TypeError(f"fun must return a real number; it returned the complex number {value}")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"fun must return a real number; it returned {value!r}") from None
+
+
+@register_jitable
+def _only_item(value):
+    if value.size != 1:
+        raise ValueError("fun must return one number; it returned an array of several")
+    return float(value.flat[0])
+
+
+@overload(as_float)
+def _as_float(value):
+    if isinstance(value, (types.Float, types.Integer, types.Boolean)):
+        return lambda value: float(value)
+    if isinstance(value, types.Array) and not isinstance(value.dtype, types.Complex):
+        return lambda value: _only_item(value)
+    return None
+
+
+def store_gradient(gradient, g):
+    """g[:] = gradient, which must have g's shape."""
+    gradient = np.asarray(gradient)
+    if gradient.shape != g.shape:
+        raise ValueError(f"jac must return an array of shape {g.shape}, as x; it returned one of shape {gradient.shape}")
+    if np.iscomplexobj(gradient):
+        raise TypeError("jac must return real numbers; it returned complex ones")
+    g[:] = gradient
+
+
+@overload(store_gradient)
+def _store_gradient(gradient, g):
+    is_vector = isinstance(gradient, types.Array) and gradient.ndim == 1
+    if is_vector and not isinstance(gradient.dtype, types.Complex) or isinstance(gradient, (types.UniTuple, types.List)):
+
+        def store(gradient, g):
+            if len(gradient) != g.shape[0]:
+                raise ValueError("jac returned an array of another length than x")
+            for i in range(g.shape[0]):
+                g[i] = gradient[i]
+
+        return store
+    return None
+
+
+def store_matrix(hessian, H):
+    """H[:, :] = hessian, which must have H's shape."""
+    if hasattr(hessian, "toarray"):
+        hessian = hessian.toarray()
+    hessian = np.asarray(hessian)
+    if hessian.shape != H.shape:
+        raise ValueError(f"hess must return an array of shape {H.shape}; it returned one of shape {hessian.shape}")
+    H[:, :] = hessian
+
+
+@overload(store_matrix)
+def _store_matrix(hessian, H):
+    if isinstance(hessian, types.Array) and hessian.ndim == 2 and not isinstance(hessian.dtype, types.Complex):
+
+        def store(hessian, H):
+            if hessian.shape != H.shape:
+                raise ValueError("hess returned an array of another shape than (n, n)")
+            for i in range(H.shape[0]):
+                for j in range(H.shape[1]):
+                    H[i, j] = hessian[i, j]
+
+        return store
+    return None

@@ -1,0 +1,466 @@
+"""The one place that knows Numba: its flags, function types, addresses, the compile cache, the clock and signals.
+
+A solver here is compiled once, for *typed functions* (`numba.types.FunctionType`), cached on disk, and then serves every
+objective: the objective reaches it as the address of compiled code. What each part gives:
+
+    leaf, loop              decorators of the kernel language
+    FUN, FUN_GRAD, ...      signatures of the functions that solvers receive
+    compiled(f, signature)  f compiled for one signature, from the disk cache if it is there
+    address_of, function_at a typed function <-> an integer
+    Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
+    borrowed                an array without an owner: passing it on costs no reference counting
+    monotonic_ns, run_pending_signals, atomic_load
+
+Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address" is the function itself.
+"""
+
+import functools
+import hashlib
+import os
+import pathlib
+import pickle
+import time
+import warnings
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import config, njit, types
+from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.dispatcher import Dispatcher
+from numba.core.types import FunctionType
+from numba.experimental.function_type import _get_jit_address
+from numba.extending import intrinsic
+
+JIT_DISABLED = bool(config.DISABLE_JIT)
+
+# error_model="numpy" on every function: the default raises ZeroDivisionError from compiled code.
+FLAGS = {"error_model": "numpy", "nogil": True}
+# Kernels also do without Numba's runtime: no reference counting, and an allocation in a kernel fails to compile.
+ENTRY = FLAGS | {"_nrt": False, "no_cfunc_wrapper": True}  # called from Python, by way of its address never
+KERNEL = ENTRY | {"no_cpython_wrapper": True}  # called from compiled code only
+BRIDGE = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # may allocate: the user's side
+
+
+def leaf(function):
+    """Decorator for numerics that never see the objective: vectors, scalars, small matrices."""
+    return njit(**KERNEL)(function)
+
+
+def loop(function):
+    """Decorator for numerics that receive the objective (or a search) as an argument."""
+    return njit(**KERNEL)(function)
+
+
+# ------------------------------------------------------------------------------------------------ function types
+
+f8 = types.float64
+intp = types.intp
+vector = types.Array(f8, 1, "C")
+matrix = types.Array(f8, 2, "C")
+integers = types.Array(types.int64, 1, "C")
+data_t = types.UniTuple(intp, 2)  # (address of what the objective needs, item in a batch or a sum)
+
+FUN = f8(vector, data_t)  # fun(x, data) -> f
+FUN_GRAD = f8(vector, vector, data_t)  # fun_grad(x, g, data) -> f, writes g
+HVP = f8(vector, vector, vector, data_t)  # hvp(x, v, out, data) -> 0.0, writes out = H(x) v
+HESS = f8(vector, matrix, data_t)  # hess(x, H, data) -> 0.0, writes H = H(x)
+
+
+def tuple_type(*kinds):
+    """Numba type of a plain tuple."""
+    return types.Tuple(kinds)
+
+
+def namedtuple_type(cls, fields=None):
+    """Numba type of a NamedTuple class whose annotations are float, int, bool or NamedTuple of those."""
+    numba_of = {float: f8, int: types.int64, bool: types.boolean}
+    kinds = fields or [numba_of[kind] for kind in cls.__annotations__.values()]
+    if kinds and all(kind == kinds[0] for kind in kinds):
+        return types.NamedUniTuple(kinds[0], len(kinds), cls)
+    return types.NamedTuple(kinds, cls)
+
+
+# -------------------------------------------------------------------------------------------------- the cache
+
+PACKAGE = pathlib.Path(__file__).parent
+
+
+@functools.cache
+def source_stamp():
+    """SHA-256 over every source file of the package and the versions underneath.
+
+    Numba's own stamp covers only the file of the function: after an upgrade that changes a callee in another file it
+    would go on giving the old answers.
+    """
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def cache_root():
+    """Folder of all compile caches of this user: $NUMBA_CACHE_DIR, else $XDG_CACHE_HOME or ~/.cache."""
+    base = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return pathlib.Path(base) / "secondorder"
+
+
+def cache_folder():
+    """Folder of the cache for this very source, Numba and processor."""
+    return cache_root() / f"{source_stamp()[:16]}-{llvm.get_host_cpu_name()}"
+
+
+class _Locator(_CacheLocator):
+    def __init__(self, function):
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self):
+        return str(cache_folder())
+
+    def get_source_stamp(self):
+        return source_stamp()
+
+    def get_disambiguator(self):
+        return str(self._line)
+
+    def ensure_cache_path(self):
+        # 0700: the cache is pickled code, so nobody else may write it
+        os.makedirs(self.get_cache_path(), mode=0o700, exist_ok=True)
+        super().ensure_cache_path()
+
+    @classmethod
+    def from_function(cls, function, path):
+        locator = cls(function)
+        try:
+            locator.ensure_cache_path()
+        except OSError:
+            return None
+        return locator
+
+
+class _CacheImpl(CompileResultCacheImpl):
+    _locator_classes = [_Locator]
+
+
+class _PackageCache(FunctionCache):
+    _impl_class = _CacheImpl
+
+
+CACHE_FAULTS = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, AttributeError, ImportError)
+
+
+@functools.cache
+def compiled(function, signature, flags="kernel"):
+    """`function` compiled for one signature, loaded from disk if possible. Any fault of the cache only costs time."""
+    options = {"kernel": KERNEL, "entry": ENTRY, "bridge": BRIDGE}[flags]
+    if JIT_DISABLED:
+        return function
+    function = getattr(function, "py_func", function)
+    dispatcher = njit(**options)(function)
+    try:
+        dispatcher._cache = _PackageCache(function)
+        dispatcher.compile(signature)
+    except CACHE_FAULTS as fault:
+        _warn_once(
+            f"secondorder: the compile cache in {cache_root()} is unusable ({type(fault).__name__}: {fault}); "
+            "compiling in memory. Set NUMBA_CACHE_DIR to a writable folder, or run "
+            "`python -m secondorder cache --clear`."
+        )
+        dispatcher = njit(**options)(function)
+        dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    return dispatcher
+
+
+@functools.cache
+def _warn_once(text):
+    warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+
+# -------------------------------------------------------------------------------- typed functions as integers
+
+
+def typed(function, signature):
+    """`function` compiled in memory for one signature: for what belongs to one objective."""
+    if JIT_DISABLED:
+        return function
+    dispatcher = njit(**BRIDGE)(function)
+    dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    return dispatcher
+
+
+def address_of(dispatcher, signature):
+    """Address of a function compiled for `signature`; the caller keeps the dispatcher alive."""
+    return dispatcher if JIT_DISABLED else _get_jit_address(dispatcher, signature)
+
+
+def entry_point(dispatcher):
+    """The compiled function as Python calls it, without the dispatcher's look at the types of its arguments."""
+    if JIT_DISABLED:
+        return dispatcher
+    return next(iter(dispatcher.overloads.values())).entry_point
+
+
+def _function_value(context, builder, kind, address):
+    """The first-class function value of type `kind` for compiled code at `address`."""
+    function = cgutils.create_struct_proxy(kind)(context, builder)
+    function.jit_addr = function.c_addr = builder.inttoptr(address, cgutils.voidptr_t)
+    function.py_addr = cgutils.get_null_value(function.py_addr.type)
+    return function._getvalue()
+
+
+def _function_loader(signature):
+    kind = FunctionType(signature)
+
+    @intrinsic
+    def load(typingctx, address):
+        def codegen(context, builder, sig, args):
+            return _function_value(context, builder, kind, args[0])
+
+        return kind(intp), codegen
+
+    return load
+
+
+@functools.cache
+def function_at(signature):
+    """Intrinsic: address -> callable typed function of this signature."""
+    return (lambda address: address) if JIT_DISABLED else _function_loader(signature)
+
+
+def call_at(signature_of):
+    """Intrinsic load(address, options) -> callable, whose signature follows from the Numba type of the options."""
+    if JIT_DISABLED:
+        return lambda address, options: address
+
+    @intrinsic
+    def load(typingctx, address, options):
+        kind = FunctionType(signature_of(options))
+
+        def codegen(context, builder, sig, args):
+            return _function_value(context, builder, kind, args[0])
+
+        return kind(intp, options), codegen
+
+    return load
+
+
+# ------------------------------------------------------------------------------------------- the user's args
+
+NO_ARGS = types.Tuple(())
+_tuple_types = {}
+
+
+def type_of(args):
+    """Numba type of a tuple of arguments, or None if there is none."""
+    if not args:
+        return NO_ARGS
+    # typeof takes some 10 us: arrays are looked up by the properties that make their type
+    key = tuple([(a.dtype, a.ndim, a.flags.num) if type(a) is np.ndarray else type(a) for a in args])
+    plain = all(kind in (int, float, bool, complex) or type(kind) is tuple for kind in key)
+    if plain and key in _tuple_types:
+        return _tuple_types[key]
+    try:
+        kind = numba.typeof(args)
+    except (ValueError, TypeError):
+        return None
+    if plain:
+        _tuple_types[key] = kind
+    return kind
+
+
+def is_compiled(function):
+    """Is this a function that Numba has compiled or will compile?"""
+    return isinstance(function, Dispatcher)
+
+
+
+@intrinsic
+def _store(typingctx, value, address):
+    """Put a native copy of `value`, with a reference of its own, at `address`."""
+
+    def codegen(context, builder, sig, args):
+        kind = sig.args[0]
+        context.nrt.incref(builder, kind, args[0])
+        builder.store(args[0], builder.inttoptr(args[1], context.get_value_type(kind).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(value, types.intp), codegen
+
+
+@intrinsic
+def _size_of(typingctx, value):
+    """Bytes that the native form of `value` takes."""
+
+    def codegen(context, builder, sig, args):
+        return context.get_constant(types.intp, context.get_abi_sizeof(context.get_value_type(sig.args[0])))
+
+    return types.intp(value), codegen
+
+
+@functools.cache
+def loader(kind):
+    """Intrinsic: address -> the value of Numba type `kind` that was stored there."""
+    if JIT_DISABLED:
+        return lambda address: address
+
+    @intrinsic
+    def load(typingctx, address):
+        def codegen(context, builder, sig, args):
+            value = builder.load(builder.inttoptr(args[0], context.get_value_type(kind).as_pointer()))
+            if context.enable_nrt:
+                context.nrt.incref(builder, kind, value)
+            return value
+
+        return kind(types.intp), codegen
+
+    return load
+
+
+@functools.cache
+def _releaser(kind):
+    load = loader(kind)
+
+    @intrinsic
+    def drop(typingctx, value):
+        def codegen(context, builder, sig, args):
+            context.nrt.decref(builder, sig.args[0], args[0])
+            return context.get_dummy_value()
+
+        return types.void(value), codegen
+
+    @njit(types.void(types.intp))
+    def release(address):
+        drop(load(address))
+
+    return release
+
+
+@njit
+def _native_size(value):
+    return _size_of(value)
+
+
+@njit
+def _pin(value, address):
+    _store(value, address)
+
+
+class Pinned:
+    """A tuple of user arguments in native form at a fixed address, while this object lives.
+
+    Compiled trampolines load the tuple from `address`, so that no solver is recompiled for new argument types.
+    """
+
+    def __init__(self, args, kind):
+        self.args = args
+        self.address = 0
+        if not args:
+            return
+        if JIT_DISABLED:
+            self.address = args
+            return
+        # one word more than the size: the buffer is aligned to 16 like any allocation of this size
+        self._buffer = np.empty(_native_size(args) // 8 + 2, np.int64)
+        address = self._buffer.ctypes.data
+        _pin(args, address)
+        self.address, self._release = address, _releaser(kind)
+
+    def close(self):
+        """Give back the references taken."""
+        if self.address and not JIT_DISABLED:
+            self._release(self.address)
+        self.address = 0
+
+    __del__ = close
+
+
+# --------------------------------------------------------------------------------- intrinsics used by kernels
+
+if JIT_DISABLED:
+
+    def borrowed(array):
+        return array
+
+    def atomic_load(array, index):
+        return array[index]
+
+    def monotonic_ns():
+        return time.monotonic_ns()
+
+    def run_pending_signals():
+        return 0  # the interpreter runs them between bytecodes
+
+else:
+
+    @intrinsic
+    def borrowed(typingctx, array):
+        """The same array without its owner: valid while the caller's array lives; free to pass around."""
+
+        def codegen(context, builder, sig, args):
+            view = context.make_array(sig.args[0])(context, builder, args[0])
+            view.meminfo = cgutils.get_null_value(view.meminfo.type)
+            view.parent = cgutils.get_null_value(view.parent.type)
+            return view._getvalue()
+
+        return array(array), codegen
+
+    @intrinsic
+    def atomic_load(typingctx, array, index):
+        """array[index], int64, read anew each time: LLVM hoists a plain load out of a loop without calls."""
+
+        def codegen(context, builder, sig, args):
+            view = context.make_array(sig.args[0])(context, builder, args[0])
+            return builder.load_atomic(builder.gep(view.data, [args[1]]), "monotonic", 8)
+
+        return types.int64(array, types.intp), codegen
+
+    @intrinsic
+    def run_pending_signals(typingctx):
+        """Let Python run its pending signal handlers; 1 if one raised (the exception is cleared), else 0."""
+
+        def codegen(context, builder, sig, args):
+            pyapi = context.get_python_api(builder)
+            gil = pyapi.gil_ensure()
+            check = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.IntType(32), []), "PyErr_CheckSignals"
+            )
+            raised = builder.call(check, [])
+            with builder.if_then(cgutils.is_not_null(builder, raised)):
+                pyapi.err_clear()
+            pyapi.gil_release(gil)
+            return builder.zext(cgutils.is_not_null(builder, raised), ir.IntType(64))
+
+        return types.int64(), codegen
+
+    if os.name == "posix":
+        _CLOCK = time.CLOCK_MONOTONIC
+
+        @intrinsic
+        def monotonic_ns(typingctx):
+            """Nanoseconds of the system's monotonic clock (clock_gettime)."""
+
+            def codegen(context, builder, sig, args):
+                i64, i32 = ir.IntType(64), ir.IntType(32)
+                spec = cgutils.alloca_once(builder, i64, size=2)
+                clock = cgutils.get_or_insert_function(
+                    builder.module, ir.FunctionType(i32, [i32, i64.as_pointer()]), "clock_gettime"
+                )
+                builder.call(clock, [i32(_CLOCK), spec])
+                seconds = builder.load(spec)
+                nanoseconds = builder.load(builder.gep(spec, [i32(1)]))
+                return builder.add(builder.mul(seconds, i64(1_000_000_000)), nanoseconds)
+
+            return types.int64(), codegen
+
+    else:
+
+        @njit
+        def monotonic_ns():
+            with numba.objmode(now="int64"):
+                now = time.monotonic_ns()
+            return now

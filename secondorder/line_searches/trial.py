@@ -1,0 +1,109 @@
+"""One trial of a line search: evaluated, judged, interpolated. What several searches share.
+
+With phi(alpha) = f(x + alpha d). Searches that compare values do it through `rise`, phi(alpha) - phi(0), so that a decrease
+smaller than the rounding of f is not mistaken for one.
+"""
+
+import math
+
+from secondorder.control import TRIAL_ALPHA, TRIAL_F, TRIAL_SLOPE, stopped, value, value_and_gradient
+from secondorder.jit import leaf, loop
+from secondorder.line_searches.memory import APPROXIMATE, C
+from secondorder.linalg.vectors import axpy, dot
+
+# A search about to fail takes |ft - f| <= RESOLUTION |f| for rounding: f summed from a million terms loses about that.
+RESOLUTION = 1e-10
+
+
+@loop
+def evaluate(fun_grad, x, d, alpha, xt, gt, control, data):
+    """(phi(alpha), phi'(alpha)); xt and gt hold the point and its gradient."""
+    axpy(alpha, d, x, xt)
+    ft = value_and_gradient(fun_grad, xt, gt, control, data)
+    slope = dot(gt, d)
+    values = control.values
+    values[TRIAL_ALPHA], values[TRIAL_F], values[TRIAL_SLOPE] = alpha, ft, slope
+    return ft, slope
+
+
+@loop
+def evaluate_value(fun, x, d, alpha, xt, control, data):
+    """phi(alpha); xt holds the point."""
+    axpy(alpha, d, x, xt)
+    ft = value(fun, xt, control, data)
+    values = control.values
+    values[TRIAL_ALPHA], values[TRIAL_F], values[TRIAL_SLOPE] = alpha, ft, math.nan
+    return ft
+
+
+@leaf
+def is_finite(ft, slope):
+    """May this trial point be used in a bracket?"""
+    return math.isfinite(ft) and math.isfinite(slope)
+
+
+@leaf
+def wolfe(alpha, ft, st, f, slope, roof, approximate, options):
+    """The Wolfe conditions T1 or, where they hold sway, the approximate ones T2 (see hager_zhang). nan fails both."""
+    if not st >= options.c2 * slope:
+        return False
+    if ft <= f + options.c1 * alpha * slope:
+        return True
+    return approximate and ft <= roof and (2.0 * options.c1 - 1.0) * slope >= st
+
+
+@leaf
+def rise(alpha, ft, st, f, slope, memory, options):
+    """phi(alpha) - phi(0). Where the approximate conditions hold sway and f has lost the difference, the trapezoid rule
+
+    alpha (phi'(0) + phi'(alpha)) / 2 takes its place: rise <= c1 alpha phi'(0) is then phi'(alpha) <= (2 c1 - 1) phi'(0),
+    which is T2 of hager_zhang.
+    """
+    if memory[APPROXIMATE] != 0.0 and abs(ft - f) <= options.noise * memory[C]:
+        return 0.5 * alpha * (slope + st)
+    return ft - f
+
+
+@leaf
+def strong_wolfe(alpha, rise, st, slope, options):
+    """Sufficient decrease and |phi'(alpha)| <= c2 |phi'(0)|. nan fails."""
+    return rise <= options.c1 * alpha * slope and abs(st) <= -options.c2 * slope
+
+
+@leaf
+def secant(a, sa, b, sb):
+    """Zero of the line through the slopes at a and b; nan where they are equal."""
+    return (a * sb - b * sa) / (sb - sa)
+
+
+@leaf
+def cubic(width, rise, sa, sb):
+    """Minimizer of the cubic with slopes sa and sb at the ends of an interval in which it rises by `rise`.
+
+    Returned as a fraction of the signed width; nan where there is none. Nocedal, Wright, eq. 3.59.
+    """
+    theta = sa + sb - 3.0 * rise / width
+    size = max(abs(theta), max(abs(sa), abs(sb)))  # against overflow of the squares
+    square = (theta / size) * (theta / size) - (sa / size) * (sb / size)
+    if not square >= 0.0:
+        return math.nan
+    gamma = math.copysign(size * math.sqrt(square), width)
+    return (gamma - sa + theta) / (gamma - sa + gamma + sb)
+
+
+@loop
+def fall_back(fun_grad, x, f, slope, d, a, xt, gt, options, control, data):
+    """A search without a step ends here: (alpha, ft) of the last trial, of a, the best so far, or (0, f).
+
+    The last trial if it meets the weak Wolfe conditions, exactly or up to RESOLUTION; else a if f is lower there.
+    """
+    values = control.values
+    alpha, ft, st = values[TRIAL_ALPHA], values[TRIAL_F], values[TRIAL_SLOPE]
+    if wolfe(alpha, ft, st, f, slope, f + RESOLUTION * abs(f), True, options):
+        return alpha, ft
+    if a > 0.0 and not stopped(control):
+        if alpha != a:
+            ft, st = evaluate(fun_grad, x, d, a, xt, gt, control, data)
+        if ft < f and is_finite(ft, st):
+            return a, ft
+    return 0.0, f

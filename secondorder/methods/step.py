@@ -1,0 +1,53 @@
+"""One step of a line-search method: slope, first trial, search; and what to do when the search finds nothing."""
+
+import math
+
+from secondorder.control import EXPECTED, HOPED, N_RESTART, STOP, TRIAL_F, stopped
+from secondorder.jit import leaf, loop
+from secondorder.line_searches.initial_step import BARZILAI_BORWEIN, initial_step
+from secondorder.line_searches.memory import forget, remember, remember_pair
+from secondorder.linalg.vectors import dot
+from secondorder.status import NO_DECREASE, NO_DESCENT, NOT_FINITE_STEP, ROUNDING, RUNNING
+
+# The decrease that float64 resolves in f, in units of |f|: a sum of some tens of terms loses about so much.
+RESOLUTION = 100.0 * 2.0**-52
+
+
+@loop
+def descend(search, fun, fun_grad, x, f, g, d, xt, gt, memory, options, control, data):
+    """(alpha, ft, slope) of a line search along d; alpha = 0: d is no descent direction, or the search failed."""
+    slope = dot(g, d)
+    control.values[EXPECTED] = 0.0
+    if not slope < 0.0 or math.isinf(slope):
+        return 0.0, f, slope
+    alpha0 = initial_step(fun, x, f, g, d, slope, xt, memory, options, control, data)
+    control.values[EXPECTED] = -slope * alpha0
+    alpha, ft = search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, control, data)
+    if alpha > 0.0:
+        remember(memory, options, f, slope, alpha, ft)
+        if options.initial == BARZILAI_BORWEIN:
+            remember_pair(memory, alpha, d, g, gt)
+    return alpha, ft, slope
+
+
+@leaf
+def after_failure(f, slope, steepest, memory, control):
+    """The reason to give up, or RUNNING: try once more along the negative gradient, as if this were the first step.
+
+    steepest: the direction that failed was already the negative gradient.
+    """
+    counts, values = control.counts, control.values
+    if stopped(control):
+        return counts[STOP]
+    if not steepest:
+        counts[N_RESTART] += 1
+        values[HOPED] = values[EXPECTED]
+        forget(memory, f)
+        return RUNNING
+    if not slope < 0.0 or math.isinf(slope):
+        return NO_DESCENT
+    if not math.isfinite(values[TRIAL_F]):
+        return NOT_FINITE_STEP
+    if min(values[EXPECTED], values[HOPED]) <= RESOLUTION * abs(f):
+        return ROUNDING
+    return NO_DECREASE

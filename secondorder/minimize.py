@@ -1,0 +1,364 @@
+"""The front door: minimize(). Reads top to bottom as the story of a call.
+
+    1  the method is looked up, x copied, the options checked: every error of an argument is raised here
+    2  the objective becomes typed functions
+    3  the backend gives work arrays and a control block, and runs the solver
+    4  (the solver: methods/)
+    5  the outcome becomes a result
+"""
+
+import inspect
+import math
+import signal
+import threading
+import time
+
+import numpy as np
+
+from secondorder import control as c
+from secondorder.backends import serial
+from secondorder.line_searches import LINE_SEARCHES
+from secondorder.methods import METHODS
+from secondorder.objective import DIFFERENCES, Objective, typed_objective
+from secondorder.options import lookup, parse
+from secondorder.result import OptimizeResult
+from secondorder.status import (
+    BELOW_FMIN,
+    CONVERGED,
+    NO_DECREASE,
+    PRECISION,
+    RAISED,
+    REASONS,
+    ROUNDING,
+    SIGNAL,
+    STOP_ITERATION,
+)
+
+# scipy's names for what we call otherwise.
+ALIASES = {"l-bfgs-b": "l-bfgs", "lbfgs": "l-bfgs", "gd": "gradient-descent", "nonlinear-cg": "cg"}
+DEFAULT_METHOD = "l-bfgs"
+
+
+def minimize(
+    fun,
+    x0,
+    args=(),
+    method=None,
+    jac=None,
+    hess=None,
+    hessp=None,
+    bounds=None,
+    constraints=(),
+    tol=None,
+    callback=None,
+    options=None,
+    *,
+    backend="auto",
+):
+    """Minimize a differentiable function of one or more variables.
+
+    The signature is scipy's. Nothing is ever called a success that is not one by the criterion named in the result.
+
+    Parameters
+    ----------
+    fun : callable or Objective
+        ``fun(x, *args) -> float``, x of shape (n,): an `@njit` function, or plain Python. Plain Python is compiled by
+        Numba where it can be, and else runs as it is, after one warning with the reason.
+    x0 : array_like, shape (n,)
+        Where to start. It is copied; any real dtype and order will do; a scalar counts as shape (1,).
+    args : tuple, optional
+        Further arguments of fun, jac, hess and hessp. New values of the same types compile nothing.
+    method : str or module, optional
+        A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". A module of one's own with
+        the same skeleton will do.
+    jac : callable, True, "2-point", "3-point" or "cs", optional
+        ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g); or how to take differences: forward, central, or the
+        complex step, which needs an analytic fun. Default: "2-point".
+    hess, hessp : callable, optional
+        Accepted as in scipy; no method of this release uses them.
+    bounds, constraints : None
+        Not supported: a ValueError says so.
+    tol : float, optional
+        The same as ``options={"gtol": tol}``.
+    callback : callable, optional
+        Called after each iteration, as ``callback(intermediate_result=...)`` where that is the name of its only parameter,
+        else as ``callback(x)``. It gets copies. Raising StopIteration ends the run with status 99.
+    options : dict, optional
+        ``gtol`` (0), ``grtol`` (1.5e-8): stop when ``|g|_inf <= max(gtol, grtol |g(x0)|_inf)``; if only gtol is given,
+        grtol is 0. ``xtol``, ``ftol`` (0, off): further stops, success only because asked for. ``maxiter``
+        (max(10000, 200 n)), ``maxfev``, ``time_limit`` seconds, ``fmin``, ``history`` (False), ``on_error`` ("raise" or
+        "return"), ``line_search``, ``initial_step``, and the fields of `SearchOptions` and of the method's `Options`.
+    backend : {"auto", "numba", "python"}
+        "numba": fail rather than run fun in Python; "python": never compile it.
+
+    Returns
+    -------
+    OptimizeResult
+        See there for its fields.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are wrong, before anything is evaluated; for a gradient of the wrong shape or a value of f that is
+        no real number, at the first evaluation.
+    Exception
+        Whatever fun, jac or callback raise, with the best point so far in its attribute ``optimize_result``. So has the
+        KeyboardInterrupt of Ctrl-C.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def rosenbrock(x):
+    ...     return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+    >>> result = so.minimize(rosenbrock, np.array([-1.2, 1.0]))
+    >>> result.success, bool(np.allclose(result.x, 1.0, atol=1e-4))
+    (True, True)
+    """
+    begun = time.perf_counter()
+    # 1 the arguments
+    x = start_vector(x0)
+    if type(args) is not tuple:
+        args = (args,)
+    if bounds is not None or constraints:
+        refuse_constraints(bounds, constraints)
+    check_functions(fun, jac, hess, hessp, callback, backend)
+    plan = find_plan(method, tol, options)
+
+    # 2 the objective
+    typed, args_type = typed_objective(fun, jac, args, plan.needs_fun, backend)
+    bound = typed.bind(args, args_type)
+
+    # 3, 4 the backend runs the solver
+    run = serial.Run(plan, typed, bound, x)
+    try:
+        if callback is not None:
+            run.notify(caller(callback, run))
+        outcome = run() if typed.in_python is None else interruptible(run)
+    except BaseException as error:
+        result = result_of(run, RAISED, begun, f"{type(error).__name__}: {error}")
+        if plan.run.on_error == "return" and isinstance(error, Exception):
+            return result
+        attach(error, result)
+        raise
+    finally:
+        run.close()
+        bound.close()
+
+    # 5 the result
+    result = result_of(run, outcome.reason, begun)
+    if outcome.reason == SIGNAL:
+        error = KeyboardInterrupt("secondorder.minimize was interrupted")
+        attach(error, result)
+        raise error
+    return result
+
+
+# ------------------------------------------------------------------------------------------------ 1 the arguments
+
+
+def start_vector(x0):
+    """A private, contiguous float64 copy of x0."""
+    try:
+        x = np.array(x0, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"x0 must hold real numbers; it is {x0!r:.200}") from error
+    if np.iscomplexobj(x0):
+        raise TypeError("x0 must hold real numbers; it is complex. Minimize over real and imaginary parts instead")
+    if x.ndim == 0:
+        x = x.reshape(1)
+    if x.ndim != 1:
+        raise ValueError(f"x0 has shape {x.shape}; minimize takes a vector of shape (n,). Use x0.ravel() for one problem")
+    return x
+
+
+def refuse_constraints(bounds, constraints):
+    """Only unconstrained problems are solved."""
+    name, value = ("bounds", bounds) if bounds is not None else ("constraints", constraints)
+    raise ValueError(
+        f"{name}={value!r:.100} is not supported: secondorder minimizes without constraints. "
+        "Transform the variables (x = exp(u) for x > 0), or use scipy.optimize"
+    )
+
+
+def check_functions(fun, jac, hess, hessp, callback, backend):
+    """Are the functions functions?"""
+    if not isinstance(fun, Objective) and not callable(fun):
+        raise TypeError(f"fun must be callable; it is {fun!r:.200}")
+    if isinstance(fun, Objective) and jac is not None:
+        raise ValueError("jac was given beside an Objective, which brings its own gradient; leave jac out")
+    if jac is not None and jac is not True and jac is not False and not callable(jac):
+        if not isinstance(jac, str):
+            raise TypeError(f"jac must be callable, True, None or one of {', '.join(DIFFERENCES)}; it is {jac!r:.200}")
+        lookup("jac", jac, DIFFERENCES)
+    for name, value in (("hess", hess), ("hessp", hessp)):
+        if value is not None and not callable(value) and not isinstance(value, str):
+            raise TypeError(f"{name} must be callable; it is {value!r:.200}")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable; it is {callback!r:.200}")
+    if backend not in ("auto", "numba", "python"):
+        raise ValueError(f"backend={backend!r} must be 'auto', 'numba' or 'python'")
+
+
+_plans = {}
+
+
+def find_plan(method, tol, options):
+    """The compiled solver and the checked options; remembered by what was given."""
+    try:
+        key = (method, tol, tuple(options.items()) if options else None)
+        plan = _plans.get(key)
+    except TypeError:
+        key = plan = None
+    if plan is None:
+        plan = make_plan(method, tol, options)
+        if key is not None and len(_plans) < 1024:
+            _plans[key] = plan
+    return plan
+
+
+def make_plan(method, tol, options, unknown_is_error=True):
+    """Look the method up, check the options, compile the solver and its line search."""
+    if options is not None and not isinstance(options, dict):
+        raise TypeError(f"options must be a dict; it is {options!r:.200}")
+    options = dict(options or {})
+    if tol is not None:
+        options.setdefault("gtol", tol)
+    name, module = find_method(method)
+    return serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options, unknown_is_error))
+
+
+def find_method(method):
+    """(name, module) of a method given by name, alias or as a module."""
+    if method is None:
+        method = DEFAULT_METHOD
+    if not isinstance(method, str):
+        if not hasattr(method, "solve"):
+            raise TypeError(f"method must be a name or a module with solve(); it is {method!r:.200}")
+        return method.__name__.rpartition(".")[2].replace("_", "-"), method
+    name = method.lower().replace("_", "-")
+    name = ALIASES.get(name, name)
+    return name, lookup("method", name, METHODS)
+
+
+# ------------------------------------------------------------------------------------- 3 callbacks and interrupts
+
+
+def caller(callback, run):
+    """What the solver calls after each iteration."""
+    try:
+        by_name = list(inspect.signature(callback).parameters) == ["intermediate_result"]
+    except (TypeError, ValueError):  # builtins have no signature
+        by_name = False
+
+    def call():
+        try:
+            if by_name:
+                callback(intermediate_result=run.snapshot())
+            else:
+                callback(run.x.copy())
+        except StopIteration:
+            run.counts[c.STOP] = STOP_ITERATION
+
+    return call
+
+
+def interruptible(run):
+    """Run with a Python objective: Ctrl-C sets the stop flag instead of raising inside the objective.
+
+    The default handler's KeyboardInterrupt can surface in the middle of Numba's bridge, as a SystemError.
+    """
+    on_main = threading.current_thread() is threading.main_thread()
+    if not on_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return run()
+
+    def stop(number, frame):
+        if run.counts[c.STOP] == SIGNAL:  # the second Ctrl-C: at once
+            raise KeyboardInterrupt
+        run.counts[c.STOP] = SIGNAL
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        return run()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# ----------------------------------------------------------------------------------------------- 5 the result
+
+
+def result_of(run, reason, begun, detail=None):
+    """The outcome as people read it."""
+    counts, values, plan = run.counts, run.values, run.plan
+    if reason == ROUNDING and not plan.run.strict:
+        reason = PRECISION
+    status, word, sentence = REASONS[reason]
+    factor = values[c.SCALE]
+    f, gnorm, threshold = values[c.F] / factor, values[c.GNORM] / factor, values[c.THRESHOLD] / factor
+    n_iter, n_fun, n_grad = counts[c.N_ITER], counts[c.N_FUN], counts[c.N_GRAD]
+    fields = OptimizeResult(
+        x=run.x,
+        fun=float(f),
+        jac=run.gradient(),
+        success=status == CONVERGED,
+        status=status,
+        message=detail or message(reason, sentence, run, float(f), float(gnorm), float(threshold)),
+        reason=word,
+        criteria=criteria(run, float(gnorm), float(threshold)),
+        optimality=float(gnorm),
+        nit=int(n_iter),
+        nfev=int(n_fun),
+        njev=int(n_grad),
+        nhev=int(counts[c.N_HVP] + counts[c.N_HESS]),
+        nrestart=int(counts[c.N_RESTART]),
+        nskip=int(counts[c.N_SKIP]),
+        elapsed=time.perf_counter() - begun,
+        method=plan.name,
+        derivatives=run.typed.derivatives,
+        backend=run.typed.backend,
+    )
+    if plan.extras is not None:
+        fields.update(plan.extras(run.n, plan.own, run.work))
+    if plan.run.history:
+        rows = run.trace[: int(n_iter) + 1]
+        fields["history"] = {name: rows[:, k].copy() for k, name in enumerate(c.TRACE)}
+    return fields
+
+
+def criteria(run, gnorm, threshold):
+    """Each stopping criterion in force: its value, its threshold, whether it is met."""
+    met = [{"name": "gtol", "value": gnorm, "threshold": threshold, "met": gnorm <= threshold}]
+    values = run.values
+    if run.plan.run.xtol > 0.0:
+        value = float(values[c.STEP] / values[c.X_NORM]) if values[c.X_NORM] > 0.0 else math.inf
+        met.append({"name": "xtol", "value": value, "threshold": run.plan.run.xtol, "met": value <= run.plan.run.xtol})
+    if run.plan.run.ftol > 0.0:
+        size = max(abs(values[c.F]), abs(values[c.F] + values[c.DECREASE]))
+        value = float(abs(values[c.DECREASE]) / size) if size > 0.0 else 0.0
+        met.append({"name": "ftol", "value": value, "threshold": run.plan.run.ftol, "met": value <= run.plan.run.ftol})
+    return tuple(met)
+
+
+def message(reason, sentence, run, f, gnorm, threshold):
+    """The sentence of a reason, with the numbers that show it."""
+    values = run.values
+    factor = values[c.SCALE]
+    text = f"{sentence}: |g|_inf = {gnorm:.3g}, tolerance {threshold:.3g}"
+    if reason in (ROUNDING, PRECISION, NO_DECREASE):
+        text += (
+            f"; the last search had slope {values[c.SLOPE] / factor:.3g}, hoped for a decrease of "
+            f"{values[c.EXPECTED] / factor:.3g} in f = {f:.6g}, and ended at step {values[c.TRIAL_ALPHA]:.3g} with "
+            f"f - f(x) = {(values[c.TRIAL_F] - values[c.F]) / factor:.3g} and slope {values[c.TRIAL_SLOPE] / factor:.3g}"
+        )
+    elif reason == BELOW_FMIN:
+        text = f"{sentence} (fmin = {values[c.F_MIN] / factor:.3g}, f = {f:.3g})"
+    return text
+
+
+def attach(error, result):
+    """Give an exception the best point so far."""
+    try:
+        error.optimize_result = result
+        error.add_note(f"raised in secondorder.minimize after {result.nfev} evaluations; .optimize_result has the best point")
+    except AttributeError:  # exceptions with __slots__
+        pass

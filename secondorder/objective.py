@@ -1,0 +1,316 @@
+"""What the user gave -> typed functions for what the method needs, and the data that they are called with.
+
+Three forms in, one form out:
+
+    compiled      an @njit function, or plain Python that Numba can compile: trampolines load the user's args
+    in Python     anything else: one cached trampoline calls back into the interpreter
+    differences   no gradient: finite differences of either of the two
+
+The typed functions of an objective are compiled once and remembered; the args of a call are only pinned.
+"""
+
+import functools
+import types as python_types
+import warnings
+from collections import OrderedDict
+
+import numpy as np
+
+from secondorder.derivatives import finite_differences, in_python, trampolines
+from secondorder.jit import (
+    FUN,
+    FUN_GRAD,
+    Pinned,
+    address_of,
+    compiled,
+    is_compiled,
+    njit,
+    type_of,
+)
+
+DIFFERENCES = {
+    "2-point": ("2-point differences", lambda n: n + 1),
+    "3-point": ("3-point differences", lambda n: 2 * n + 1),
+    "cs": ("complex step", lambda n: n + 1),
+}
+
+
+class Objective:
+    """A function with compiled derivatives that write in place.
+
+    Parameters
+    ----------
+    fun_grad : callable
+        ``fun_grad(x, g, *args) -> f``: returns f(x) and writes the gradient into g, shape (n,).
+    fun : callable, optional
+        ``fun(x, *args) -> f``. Without it, f alone is had from `fun_grad`.
+    hvp : callable, optional
+        ``hvp(x, v, out, *args)``: writes the Hessian product H(x) v into out, shape (n,).
+    hess : callable, optional
+        ``hess(x, H, *args)``: writes the Hessian into H, shape (n, n).
+
+    All are `@njit` functions, or plain Python that Numba can compile.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def sphere(x, g):
+    ...     f = 0.0
+    ...     for i in range(x.size):
+    ...         f += x[i] ** 2
+    ...         g[i] = 2.0 * x[i]
+    ...     return f
+    >>> so.minimize(so.Objective(sphere), np.ones(3), method="l-bfgs").success
+    True
+    """
+
+    def __init__(self, fun_grad, fun=None, hvp=None, hess=None):
+        for name, function in (("fun_grad", fun_grad), ("fun", fun), ("hvp", hvp), ("hess", hess)):
+            if function is not None and not callable(function):
+                raise TypeError(f"Objective: {name} must be callable; it is {function!r}")
+        self.fun_grad, self.fun, self.hvp, self.hess = fun_grad, fun, hvp, hess
+
+
+class Typed:
+    """The typed functions of an objective, as addresses, and what to call them with."""
+
+    def __init__(self, fun, fun_grad, derivatives, cost, in_python=None, inner=None, keep=()):
+        self.fun, self.fun_grad = fun, fun_grad
+        self.derivatives = derivatives
+        self.cost = cost  # evaluations of f in one value-and-gradient call, as a function of n
+        self.in_python = in_python  # InPython(args), for objectives that run in Python
+        self.inner = inner  # address of the fun that differences are taken of
+        self.keep = keep  # the dispatchers behind the addresses
+
+    @property
+    def backend(self):
+        """Where the user's function runs."""
+        return "compiled" if self.in_python is None else "python"
+
+    def bind(self, args, args_type):
+        """The data of one call; close it afterwards."""
+        return Bound(self, args, args_type)
+
+
+class Bound:
+    """The data of one call: a pinned tuple or a handle, behind a frame if differences are taken."""
+
+    __slots__ = ("address", "_pinned", "_handle", "_frame")
+
+    def __init__(self, typed, args, args_type):
+        self._pinned = self._handle = self._frame = None
+        if typed.in_python is not None:
+            self._handle = self.address = in_python.register(typed.in_python(args))
+        elif args:
+            self._pinned = Pinned(args, args_type)
+            self.address = self._pinned.address
+        else:
+            self.address = 0
+        if typed.inner is not None:
+            self._frame, self.address = finite_differences.frame(typed.inner, self.address)
+
+    def close(self):
+        """Give back what the call held."""
+        if self._pinned is not None:
+            self._pinned.close()
+        if self._handle is not None:
+            in_python.release(self._handle)
+
+
+# ---------------------------------------------------------------------------------------- finding the typed functions
+
+_typed = OrderedDict()
+MAX_TYPED = 512
+
+
+def typed_objective(fun, jac, args, needs_fun, backend="auto"):
+    """The Typed of this objective: remembered, or compiled now."""
+    args_type = type_of(args)
+    try:
+        key = (identity(fun), identity(jac), args_type, needs_fun, backend)
+        found = _typed.get(key)
+    except TypeError:  # something unhashable was captured or given
+        key = found = None
+    if found is None:
+        found = make_typed(fun, jac, args_type, needs_fun, backend)
+        if key is not None:
+            # the functions are kept with their compiled form, so that no identity is ever used twice
+            _typed[key] = found
+            found.keep += (fun, jac)
+            if len(_typed) > MAX_TYPED:
+                _typed.popitem(last=False)
+    return found, args_type
+
+
+def identity(function):
+    """What makes two functions the same objective: for plain functions the code and the values it captures.
+
+    So a lambda made anew in a loop is compiled once, and one whose captured values have changed is compiled anew:
+    compiled code holds them as constants.
+    """
+    if type(function) is not python_types.FunctionType:
+        return function
+    code = function.__code__
+    names = function.__globals__
+    captured = tuple([_value(names[name]) for name in code.co_names if name in names])
+    if function.__closure__:
+        captured += tuple([_value(cell.cell_contents) for cell in function.__closure__])
+    return code, captured, function.__defaults__
+
+
+def _value(value):
+    if isinstance(value, np.ndarray):
+        return ("array", value.shape, value.dtype.str, value.tobytes() if value.nbytes <= MAX_CAPTURED else id(value))
+    if isinstance(value, (int, float, bool, complex, str)):
+        return (type(value), value)
+    return ("object", id(value))
+
+
+MAX_CAPTURED = 1 << 16  # bytes of an array that compiled code may hold as a constant
+
+
+class NotCompilable(Exception):
+    """Why a function has to run in Python."""
+
+
+def make_typed(fun, jac, args_type, needs_fun, backend):
+    """Compile the objective's typed functions, or fall back to Python with one warning."""
+    if backend != "python":
+        try:
+            return compile_typed(fun, jac, args_type, needs_fun)
+        except NotCompilable as reason:
+            if backend == "numba":
+                raise TypeError(f"backend='numba', but fun or jac can't be compiled: {reason}") from reason
+            warnings.warn(
+                f"running the objective in Python, since Numba can't compile it: {reason}. "
+                "Results are the same; pass backend='python' to say that this is meant.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+    if isinstance(fun, Objective):
+        fun, jac = _in_python_pair(fun), True
+    return python_typed(fun, jac)
+
+
+def compile_typed(fun, jac, args_type, needs_fun):
+    """Typed functions made by Numba; NotCompilable if it can't."""
+    if args_type is None:
+        raise NotCompilable("args hold a value of a type unknown to Numba")
+    fun_at = fun_grad_at = 0
+    keep, inner, derivatives, cost = (), None, "given", _one
+    try:
+        if isinstance(fun, Objective):
+            fun_grad = trampolines.in_place(as_compiled(fun.fun_grad), args_type)
+            if needs_fun and fun.fun is not None:
+                keep = (trampolines.fun(as_compiled(fun.fun), args_type),)
+            elif needs_fun:
+                keep = (trampolines.value_of_in_place(as_compiled(fun.fun_grad), args_type),)
+        elif jac is True:
+            fun_grad = trampolines.fun_with_jac(as_compiled(fun), args_type)
+            if needs_fun:
+                keep = (trampolines.value_of_pair(as_compiled(fun), args_type),)
+        elif callable(jac):
+            fun_grad = trampolines.fun_and_jac(as_compiled(fun), as_compiled(jac), args_type)
+            if needs_fun:
+                keep = (trampolines.fun(as_compiled(fun), args_type),)
+        else:
+            derivatives, cost = DIFFERENCES[jac or "2-point"]
+            keep = (trampolines.fun(as_compiled(fun), args_type),) if jac != "cs" or needs_fun else ()
+            if jac == "cs":
+                fun_grad = trampolines.complex_step(as_compiled(fun), args_type)
+            else:
+                fun_grad = differences(jac or "2-point")
+                inner = address_of(keep[0], FUN)
+        if keep:
+            fun_at = address_of(keep[0], FUN)
+            if inner is not None:
+                # differences get a frame as data, and so must fun
+                fun_through = compiled(finite_differences.value, FUN)
+                fun_at, keep = address_of(fun_through, FUN), (*keep, fun_through)
+        fun_grad_at = address_of(fun_grad, FUN_GRAD)
+    except NotCompilable:
+        raise
+    except Exception as error:  # whatever Numba makes of it
+        raise NotCompilable(first_line(error)) from error
+    return Typed(fun_at, fun_grad_at, derivatives, cost, inner=inner, keep=(*keep, fun_grad))
+
+
+def python_typed(fun, jac):
+    """Typed functions that call the interpreter."""
+    pair = jac is True
+    given = callable(jac)
+    bridge = functools.partial(compiled, flags="bridge")
+    fun_typed = bridge(in_python.fun, FUN)
+    inner, derivatives, cost = None, "given", _one
+    if pair or given:
+        fun_grad = bridge(in_python.fun_grad, FUN_GRAD)
+    else:
+        derivatives, cost = DIFFERENCES[jac or "2-point"]
+        if jac == "cs":
+            fun_grad = bridge(in_python.complex_step, FUN_GRAD)
+        else:
+            fun_grad = differences(jac or "2-point")
+            inner = address_of(fun_typed, FUN)
+            fun_typed = compiled(finite_differences.value, FUN)
+    return Typed(
+        address_of(fun_typed, FUN),
+        address_of(fun_grad, FUN_GRAD),
+        derivatives,
+        cost,
+        in_python=functools.partial(in_python.InPython, fun, jac if given else None, pair),
+        inner=inner,
+        keep=(fun_typed, fun_grad),
+    )
+
+
+def differences(kind):
+    """The compiled fun_grad by finite differences."""
+    rule = {"2-point": finite_differences.two_point, "3-point": finite_differences.three_point}[kind]
+    return compiled(rule, FUN_GRAD)
+
+
+def _one(n):
+    return 1
+
+
+def _in_python_pair(objective):
+    """fun(x, *args) -> (f, g) from an Objective that has to run in Python."""
+
+    def pair(x, *args):
+        g = np.empty_like(x)
+        return objective.fun_grad(x, g, *args), g
+
+    return pair
+
+
+def as_compiled(function):
+    """The function as a Numba dispatcher; NotCompilable if it is not a function that could be one."""
+    if is_compiled(function):
+        return function
+    if type(function) is not python_types.FunctionType:
+        raise NotCompilable(f"{function!r} is a {type(function).__name__}, not a function")
+    for name, value in captured_arrays(function):
+        if value.nbytes > MAX_CAPTURED:
+            raise NotCompilable(
+                f"it captures the array {name!r} of {value.nbytes} bytes, which compiled code would hold as a constant; "
+                "pass it through args"
+            )
+    return njit(function)
+
+
+def captured_arrays(function):
+    """(name, array) of the arrays that a function reads from globals or its closure."""
+    code = function.__code__
+    seen = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
+    if function.__closure__:
+        seen |= {name: cell.cell_contents for name, cell in zip(code.co_freevars, function.__closure__, strict=True)}
+    return [(name, value) for name, value in seen.items() if isinstance(value, np.ndarray)]
+
+
+def first_line(error):
+    """The first telling line of a Numba error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    skipped = ("Failed in", "During:", "File ")
+    telling = [line for line in lines if not line.startswith(skipped)]
+    return (telling or [type(error).__name__])[0]

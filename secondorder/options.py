@@ -1,0 +1,166 @@
+"""The options of a run: one table of names, defaults, laws and sources; checked once, at the front door."""
+
+import difflib
+import math
+from typing import NamedTuple
+
+from secondorder.line_searches.initial_step import INITIAL_STEPS
+from secondorder.line_searches.memory import MAX_WINDOW, SearchOptions
+
+
+class RunOptions(NamedTuple):
+    """Options that every method has. The stopping test is |g|_inf <= max(gtol, grtol |g(x0)|_inf)."""
+
+    gtol: float = 0.0  # absolute; if only gtol is given, grtol is 0, as in scipy
+    grtol: float = 2.0**-26  # relative to the start: sqrt(eps), as in JSOSolvers; invariant to the scale of f
+    xtol: float = 0.0  # stop, with success, when |s|_inf <= xtol |x|_inf; 0: off
+    ftol: float = 0.0  # stop, with success, when |f_k - f_k+1| <= ftol max(|f_k|, |f_k+1|); 0: off
+    fmin: float = -math.inf  # f at or below fmin is unbounded; default -1e20 max(1, |f(x0)|)
+    maxiter: int = -1  # default max(10000, 200 n)
+    maxfev: int = 2**62  # evaluations of f, those made for differences included
+    time_limit: float = math.inf  # seconds
+    history: bool = False  # record a row an iteration
+    on_error: str = "raise"  # or "return": what an exception in the user's function does
+    strict: bool = False  # set where the user gave a tolerance: then only that tolerance is success
+
+
+# What scipy calls by another name; None: known to scipy, of no use here.
+SCIPY_NAMES = {
+    "maxcor": "m",
+    "maxls": "max_trials",
+    "maxfun": "maxfev",
+    "return_all": "history",
+    "xrtol": "xtol",
+    "disp": None,
+    "iprint": None,
+    "eps": None,
+    "norm": None,
+    "finite_diff_rel_step": None,
+    "workers": None,
+    "hess_inv0": None,
+}
+
+SELECTORS = ("line_search", "initial_step")
+UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
+
+
+class Parsed(NamedTuple):
+    """Checked options of one call."""
+
+    run: RunOptions
+    search: SearchOptions
+    method: tuple
+    line_search: object
+    unknown: tuple
+
+
+def known_names(module):
+    """All option names that a method takes."""
+    return (*RunOptions._fields[:-1], *SELECTORS, *[f for f in SearchOptions._fields if f != "initial"], *module.Options._fields)
+
+
+def parse(method, module, searches, options, unknown_is_error):
+    """Options of the user -> Parsed. Raises ValueError or TypeError with the name, the value, the law and a way out."""
+    run, search, own = {}, {}, {}
+    line_search, initial = module.SEARCH["line_search"], module.SEARCH["initial_step"]
+    search.update({k: v for k, v in module.SEARCH.items() if k not in SELECTORS})
+    unknown = []
+    for given, value in options.items():
+        name = SCIPY_NAMES.get(given, given)
+        if name is None:
+            unknown.append(given)
+        elif name == "line_search":
+            line_search = value
+        elif name == "initial_step":
+            initial = value
+        elif name in module.Options._fields:
+            own[name] = value
+        elif name in RunOptions._fields[:-1]:
+            run[name] = value
+        elif name in SearchOptions._fields and name != "initial":
+            search[name] = value
+        elif unknown_is_error:
+            known = known_names(module)
+            close = difflib.get_close_matches(str(given), known, 1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ValueError(f"option {given!r} is not known to method {method!r}; {hint}Known: {', '.join(known)}")
+        else:
+            unknown.append(given)
+    if isinstance(initial, str):
+        initial = lookup("initial_step", initial, INITIAL_STEPS)
+    search["initial"] = initial
+    if isinstance(line_search, str):
+        line_search = lookup("line_search", line_search, searches)
+    run["strict"] = any(name in run for name in ("gtol", "grtol"))
+    if "gtol" in run and "grtol" not in run:
+        run["grtol"] = 0.0
+    named = getattr(module, "NAMED", {})
+    for name, table in named.items():
+        if isinstance(own.get(name), str):
+            own[name] = lookup(name, own[name], table)
+    return Parsed(
+        check(RunOptions, run), check(SearchOptions, search), check(module.Options, own), line_search, tuple(unknown)
+    )
+
+
+def lookup(argument, name, table):
+    """table[name], or a ValueError that names what there is."""
+    key = name.lower()
+    if key in table:
+        return table[key]
+    close = difflib.get_close_matches(key, table, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise ValueError(f"{argument}={name!r} is not known; {hint}Known: {', '.join(table)}")
+
+
+def check(cls, given):
+    """An instance of the option class, each value of the annotated type and within its law."""
+    checked = {}
+    for name, value in given.items():
+        kind = cls.__annotations__[name]
+        if kind is int and value is None or kind is float and value is None:
+            continue
+        if kind is str:
+            if name == "on_error" and value not in ("raise", "return"):
+                raise ValueError(f"option on_error={value!r} must be 'raise' or 'return'")
+            checked[name] = value
+            continue
+        try:
+            number = kind(value)
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"option {name}={value!r} must be {_article(kind)}") from None
+        if kind is int and number != value:
+            raise TypeError(f"option {name}={value!r} must be a whole number")
+        broken = broken_law(name, number)
+        if broken:
+            raise ValueError(f"option {name}={value!r} must be {broken}")
+        checked[name] = number
+    options = cls(**checked)
+    if cls is SearchOptions and not 0.0 < options.c1 < options.c2 < 1.0:
+        raise ValueError(f"options c1={options.c1!r}, c2={options.c2!r} must satisfy 0 < c1 < c2 < 1")
+    return options
+
+
+def _article(kind):
+    return {int: "a whole number", float: "a number", bool: "True or False"}[kind]
+
+
+def broken_law(name, value):
+    """The law that value breaks, or None. nan breaks every law."""
+    if isinstance(value, float) and math.isnan(value):
+        return "a number, not nan"
+    if name in ("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"):
+        return None if value >= 0 else "at least 0"
+    if name in ("maxfev", "m", "max_trials", "window"):
+        if name == "window" and value > MAX_WINDOW:
+            return f"at most {MAX_WINDOW}"
+        return None if value >= 1 else "at least 1"
+    if name in UNIT_INTERVAL:
+        return None if 0 <= value < 1 else "in [0, 1)"
+    if name in ("alpha", "alpha_max", "restart") and not isinstance(value, bool):
+        return None if value > 0 else "positive"
+    if name == "expand":
+        return None if value > 1 else "greater than 1"
+    if name == "theta":
+        return None if value > 0.25 else "greater than 1/4"
+    return None
