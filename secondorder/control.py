@@ -179,9 +179,9 @@ def stopping_test(f, g, control):
     if gnorm <= values[THRESHOLD]:
         return GTOL
     if counts[N_ITER] > 0:
-        if values[STEP] <= values[X_TOL] * values[X_NORM]:
+        if values[X_TOL] > 0.0 and values[STEP] <= values[X_TOL] * values[X_NORM]:
             return XTOL
-        if abs(values[DECREASE]) <= values[F_TOL] * max(abs(f), abs(f + values[DECREASE])):
+        if values[F_TOL] > 0.0 and abs(values[DECREASE]) <= values[F_TOL] * max(abs(f), abs(f + values[DECREASE])):
             return FTOL
     if stopped(control):
         return counts[STOP]

@@ -17,6 +17,7 @@ References
 [6] Kok, Sandrock. Locating and characterizing the stationary points of the extended Rosenbrock function. Evolutionary
     Computation 17 (2009) 437-453. doi:10.1162/evco.2009.17.3.437
 """
+# ruff: noqa: D103 - the formula stands above each problem; problem.py says what its three functions do
 
 import math
 

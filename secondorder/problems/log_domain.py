@@ -9,6 +9,7 @@ References
 [2] More, Garbow, Hillstrom. Testing unconstrained optimization software. ACM Transactions on Mathematical Software 7
     (1981) 17-41. doi:10.1145/355934.355936
 """
+# ruff: noqa: D103 - the formula stands above each problem; problem.py says what its three functions do
 
 import math
 

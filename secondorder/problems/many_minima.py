@@ -7,6 +7,7 @@ References
     simulated annealing. Neural Networks 3 (1990) 467-483. doi:10.1016/0893-6080(90)90029-K
 [3] Dixon, Szego. The global optimization problem: an introduction. Towards global optimisation 2 (1978) 1-15.
 """
+# ruff: noqa: D103 - the formula stands above each problem; problem.py says what its three functions do
 
 import numpy as np
 

@@ -48,11 +48,13 @@ class Sizes:
     multiple_of: int = 1
 
     def __contains__(self, n):
+        """Whether n is an integer that keeps the rule."""
         if not isinstance(n, int | np.integer) or isinstance(n, bool):
             return False
         return n >= self.least and (self.most is None or n <= self.most) and n % self.multiple_of == 0
 
     def __str__(self):
+        """The rule, to follow 'n must be'."""
         if self.least == self.most:
             return f"exactly {self.least}"
         rules = []
@@ -68,14 +70,17 @@ class Sizes:
 
 
 def exactly(n):
+    """One size only."""
     return Sizes(least=n, most=n)
 
 
 def at_least(n):
+    """Every size from n on."""
     return Sizes(least=n)
 
 
 def multiple_of(k):
+    """Sizes k, 2 k, 3 k, .."""
     return Sizes(least=k, multiple_of=k)
 
 
@@ -90,11 +95,14 @@ def points(*rows):
 
 
 def none_known(n):
+    """No minimizer is known to machine precision."""
     return np.empty((0, n))
 
 
 @dataclass(frozen=True, repr=False)
 class Problem:
+    """A function and what is known of it: the fields make a row, the methods answer for a size n or the usual one."""
+
     name: str  # the key in PROBLEMS, lower case with hyphens
     fun: Callable  # fun(x) -> f
     fun_grad: Callable  # fun_grad(x, g) -> f
@@ -110,6 +118,7 @@ class Problem:
     f_saddle: tuple[float, ...] | Callable = ()  # values of stationary points that are no minima, or n -> values
 
     def __repr__(self):
+        """Short: pytest makes test names of it."""
         return f"Problem({self.name!r})"
 
     def size(self, n=None):

@@ -10,6 +10,7 @@ References
 [2] Jamil, Yang. A literature survey of benchmark functions for global optimisation problems. International Journal of
     Mathematical Modelling and Numerical Optimisation 4 (2013) 150-194. doi:10.1504/IJMMNO.2013.055204
 """
+# ruff: noqa: D103 - the formula stands above each problem; problem.py says what its three functions do
 
 import math
 

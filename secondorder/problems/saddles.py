@@ -10,6 +10,7 @@ References
 [3] Chafee, Infante. A bifurcation problem for a nonlinear partial differential equation of parabolic type. Applicable
     Analysis 4 (1974) 17-37. doi:10.1080/00036817408839081
 """
+# ruff: noqa: D103 - the formula stands above each problem; problem.py says what its three functions do
 
 import numpy as np
 

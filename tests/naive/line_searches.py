@@ -1,0 +1,71 @@
+"""Armijo backtracking and the strong Wolfe search as in Nocedal and Wright's textbook, for functions of one variable.
+
+Each takes phi(alpha) -> (value, slope) and returns the step.
+"""
+
+import numpy as np
+
+
+def armijo(phi, alpha, c1=1e-4, shrink_min=0.1, shrink_max=0.5):
+    """Algorithm 3.1 with the interpolation of section 3.5; the cubic is found by solving for its coefficients."""
+    f0, slope0 = phi(0.0)
+    tried = []
+    while True:
+        f = phi(alpha)[0]
+        if f <= f0 + c1 * alpha * slope0:
+            return alpha
+        factor = shrink_max
+        if np.isfinite(f):
+            tried = [(alpha, f), *tried][:2]
+            steps = np.array([step for step, _ in tried])
+            powers = np.stack([steps**2, steps**3], axis=1)[:, : len(tried)]
+            b, a = np.resize(np.linalg.solve(powers, [value - f0 - slope0 * step for step, value in tried]), 2)
+            a *= len(tried) - 1
+            roots = np.roots([3 * a, 2 * b, slope0])
+            minima = [r.real for r in roots if abs(r.imag) < 1e-12 * abs(r) and 6 * a * r.real + 2 * b > 0]
+            if minima:
+                factor = np.clip(minima[0] / alpha, shrink_min, shrink_max)
+        alpha *= factor
+
+
+def strong_wolfe(phi, alpha, c1=1e-4, c2=0.9, expand=5.0, guard=0.1):
+    """Algorithms 3.5 and 3.6; bisection where the cubic's minimizer is too near to an end."""
+    f0, slope0 = phi(0.0)
+    before, first = 0.0, True
+    while True:
+        f, slope = phi(alpha)
+        if not f <= f0 + c1 * alpha * slope0 or (f >= phi(before)[0] and not first):
+            return zoom(phi, before, alpha, c1, c2, guard)
+        if abs(slope) <= -c2 * slope0:
+            return alpha
+        if slope >= 0:
+            return zoom(phi, alpha, before, c1, c2, guard)
+        before, first = alpha, False
+        alpha *= expand
+
+
+def zoom(phi, lo, hi, c1, c2, guard):
+    """Algorithm 3.6."""
+    f0, slope0 = phi(0.0)
+    while True:
+        alpha = cubic_minimizer(lo, *phi(lo), hi, *phi(hi))
+        if not guard <= (alpha - lo) / (hi - lo) <= 1 - guard:
+            alpha = 0.5 * (lo + hi)
+        f, slope = phi(alpha)
+        if not f <= f0 + c1 * alpha * slope0 or f >= phi(lo)[0]:
+            hi = alpha
+        else:
+            if abs(slope) <= -c2 * slope0:
+                return alpha
+            if slope * (hi - lo) >= 0:
+                hi = lo
+            lo = alpha
+
+
+def cubic_minimizer(a, fa, sa, b, fb, sb):
+    """Equation 3.59."""
+    d1 = sa + sb - 3 * (fa - fb) / (a - b)
+    if not d1**2 >= sa * sb:
+        return np.nan
+    d2 = np.sign(b - a) * np.sqrt(d1**2 - sa * sb)
+    return b - (b - a) * (sb + d2 - d1) / (sb - sa + 2 * d2)
