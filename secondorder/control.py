@@ -69,8 +69,11 @@ CALLBACK = 15  # address of notify(handle), called after each iteration; 0: none
 HANDLE = 16
 N_RESTART = 17  # directions replaced by the negative gradient
 N_SKIP = 18  # quasi-Newton pairs that were not used
-OVERRUN = 19  # 1: the first gradient wrote past its end
+MISUSE = 19  # what the first evaluation wrote that it may not: OVERRUN, WROTE_X, or 0
 N_COUNTS = 20
+
+OVERRUN = 1  # past the end of the gradient
+WROTE_X = 2  # into x
 
 # values
 F = 0  # f at x
@@ -226,6 +229,7 @@ def accept(x, f, xt, ft, alpha, slope, control):
         for i in range(x.shape[0]):
             control.best[i] = x[i]
         counts[LEFT_BEST] = 1
+    values[F] = ft
     step, size = move(x, xt)
     values[STEP], values[X_NORM] = step, size
     values[DECREASE] = f - ft

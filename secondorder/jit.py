@@ -32,7 +32,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import FunctionType
 from numba.experimental.function_type import _get_jit_address
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
@@ -61,6 +61,7 @@ intp = types.intp
 vector = types.Array(f8, 1, "C")
 matrix = types.Array(f8, 2, "C")
 integers = types.Array(types.int64, 1, "C")
+NO_ARGS = types.Tuple(())
 data_t = types.UniTuple(intp, 2)  # (address of what the objective needs, item in a batch or a sum)
 
 FUN = f8(vector, data_t)  # fun(x, data) -> f
@@ -251,7 +252,6 @@ def call_at(signature_of):
 
 # ------------------------------------------------------------------------------------------- the user's args
 
-NO_ARGS = types.Tuple(())
 _tuple_types = {}
 
 
@@ -306,7 +306,9 @@ def _size_of(typingctx, value):
 def loader(kind):
     """Intrinsic: address -> the value of Numba type `kind` that was stored there."""
     if JIT_DISABLED:
-        return lambda address: address
+        return lambda address: address or ()
+    if kind == NO_ARGS:
+        return njit(lambda address: ())
 
     @intrinsic
     def load(typingctx, address):

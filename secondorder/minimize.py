@@ -17,6 +17,7 @@ import numpy as np
 
 from secondorder import control as c
 from secondorder.backends import serial
+from secondorder.derivatives.trampolines import copied
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
 from secondorder.objective import DIFFERENCES, Objective, typed_objective
@@ -123,6 +124,7 @@ def minimize(
     if bounds is not None or constraints:
         refuse_constraints(bounds, constraints)
     check_functions(fun, jac, hess, hessp, callback, backend)
+    jac = jac.lower() if isinstance(jac, str) else jac
     plan = find_plan(method, tol, options)
 
     # 2 the objective
@@ -134,8 +136,13 @@ def minimize(
     try:
         if callback is not None:
             run.notify(caller(callback, run))
-        outcome = run() if typed.in_python is None else interruptible(run)
+        try:
+            outcome = run() if typed.in_python is None else interruptible(run)
+        except serial.WroteX:  # once more, with a copy of x for the user's function
+            run.retype(typed_objective(fun, jac, args, plan.needs_fun, backend, copied)[0])
+            outcome = run()
     except BaseException as error:
+        run.recover()
         result = result_of(run, RAISED, begun, f"{type(error).__name__}: {error}")
         if plan.run.on_error == "return" and isinstance(error, Exception):
             return result
@@ -147,6 +154,8 @@ def minimize(
 
     # 5 the result
     result = result_of(run, outcome.reason, begun)
+    if plan.run.disp:
+        print(f"{plan.name}: {result.message}; {result.nit} iterations, {result.nfev} evaluations")
     if outcome.reason == SIGNAL:
         error = KeyboardInterrupt("secondorder.minimize was interrupted")
         attach(error, result)
@@ -160,11 +169,16 @@ def minimize(
 def start_vector(x0):
     """A private, contiguous float64 copy of x0."""
     try:
-        x = np.array(x0, dtype=np.float64, order="C")
+        given = np.asarray(x0)
+        if given.dtype.kind == "O":  # None would become nan
+            given = np.array([float(value) for value in given.flat]).reshape(given.shape)
     except (TypeError, ValueError) as error:
         raise TypeError(f"x0 must hold real numbers; it is {x0!r:.200}") from error
-    if np.iscomplexobj(x0):
+    if given.dtype.kind == "c":
         raise TypeError("x0 must hold real numbers; it is complex. Minimize over real and imaginary parts instead")
+    if given.dtype.kind not in "fiub":
+        raise TypeError(f"x0 must hold real numbers; it is {x0!r:.200}")
+    x = np.array(given, dtype=np.float64, order="C")
     if x.ndim == 0:
         x = x.reshape(1)
     if x.ndim != 1:
@@ -208,7 +222,7 @@ def find_plan(method, tol, options):
     try:
         key = (method, tol, tuple(options.items()) if options else None)
         plan = _plans.get(key)
-    except TypeError:
+    except (TypeError, AttributeError):  # unhashable, or no dict
         key = plan = None
     if plan is None:
         plan = make_plan(method, tol, options)
@@ -217,7 +231,7 @@ def find_plan(method, tol, options):
     return plan
 
 
-def make_plan(method, tol, options, unknown_is_error=True):
+def make_plan(method, tol, options):
     """Look the method up, check the options, compile the solver and its line search."""
     if options is not None and not isinstance(options, dict):
         raise TypeError(f"options must be a dict; it is {options!r:.200}")
@@ -225,7 +239,7 @@ def make_plan(method, tol, options, unknown_is_error=True):
     if tol is not None:
         options.setdefault("gtol", tol)
     name, module = find_method(method)
-    return serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options, unknown_is_error))
+    return serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options))
 
 
 def find_method(method):

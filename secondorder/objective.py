@@ -31,7 +31,7 @@ from secondorder.jit import (
 DIFFERENCES = {
     "2-point": ("2-point differences", lambda n: n + 1),
     "3-point": ("3-point differences", lambda n: 2 * n + 1),
-    "cs": ("complex step", lambda n: n + 1),
+    "cs": ("complex step", lambda n: n + 2),
 }
 
 
@@ -124,16 +124,16 @@ _typed = OrderedDict()
 MAX_TYPED = 512
 
 
-def typed_objective(fun, jac, args, needs_fun, backend="auto"):
+def typed_objective(fun, jac, args, needs_fun, backend="auto", own=trampolines.itself):
     """The Typed of this objective: remembered, or compiled now."""
     args_type = type_of(args)
     try:
-        key = (identity(fun), identity(jac), args_type, needs_fun, backend)
+        key = (identity(fun), identity(jac), args_type, needs_fun, backend, own)
         found = _typed.get(key)
     except TypeError:  # something unhashable was captured or given
         key = found = None
     if found is None:
-        found = make_typed(fun, jac, args_type, needs_fun, backend)
+        found = make_typed(fun, jac, args_type, needs_fun, backend, own)
         if key is not None:
             # the functions are kept with their compiled form, so that no identity is ever used twice
             _typed[key] = found
@@ -174,11 +174,11 @@ class NotCompilable(Exception):
     """Why a function has to run in Python."""
 
 
-def make_typed(fun, jac, args_type, needs_fun, backend):
+def make_typed(fun, jac, args_type, needs_fun, backend, own):
     """Compile the objective's typed functions, or fall back to Python with one warning."""
     if backend != "python":
         try:
-            return compile_typed(fun, jac, args_type, needs_fun)
+            return compile_typed(fun, jac, args_type, needs_fun, own)
         except NotCompilable as reason:
             if backend == "numba":
                 raise TypeError(f"backend='numba', but fun or jac can't be compiled: {reason}") from reason
@@ -193,7 +193,7 @@ def make_typed(fun, jac, args_type, needs_fun, backend):
     return python_typed(fun, jac)
 
 
-def compile_typed(fun, jac, args_type, needs_fun):
+def compile_typed(fun, jac, args_type, needs_fun, own):
     """Typed functions made by Numba; NotCompilable if it can't."""
     if args_type is None:
         raise NotCompilable("args hold a value of a type unknown to Numba")
@@ -201,24 +201,24 @@ def compile_typed(fun, jac, args_type, needs_fun):
     keep, inner, derivatives, cost = (), None, "given", _one
     try:
         if isinstance(fun, Objective):
-            fun_grad = trampolines.in_place(as_compiled(fun.fun_grad), args_type)
+            fun_grad = trampolines.in_place(as_compiled(fun.fun_grad), args_type, own)
             if needs_fun and fun.fun is not None:
-                keep = (trampolines.fun(as_compiled(fun.fun), args_type),)
+                keep = (trampolines.fun(as_compiled(fun.fun), args_type, own),)
             elif needs_fun:
-                keep = (trampolines.value_of_in_place(as_compiled(fun.fun_grad), args_type),)
+                keep = (trampolines.value_of_in_place(as_compiled(fun.fun_grad), args_type, own),)
         elif jac is True:
-            fun_grad = trampolines.fun_with_jac(as_compiled(fun), args_type)
+            fun_grad = trampolines.fun_with_jac(as_compiled(fun), args_type, own)
             if needs_fun:
-                keep = (trampolines.value_of_pair(as_compiled(fun), args_type),)
+                keep = (trampolines.value_of_pair(as_compiled(fun), args_type, own),)
         elif callable(jac):
-            fun_grad = trampolines.fun_and_jac(as_compiled(fun), as_compiled(jac), args_type)
+            fun_grad = trampolines.fun_and_jac(as_compiled(fun), as_compiled(jac), args_type, own)
             if needs_fun:
-                keep = (trampolines.fun(as_compiled(fun), args_type),)
+                keep = (trampolines.fun(as_compiled(fun), args_type, own),)
         else:
             derivatives, cost = DIFFERENCES[jac or "2-point"]
-            keep = (trampolines.fun(as_compiled(fun), args_type),) if jac != "cs" or needs_fun else ()
+            keep = (trampolines.fun(as_compiled(fun), args_type, own),) if jac != "cs" or needs_fun else ()
             if jac == "cs":
-                fun_grad = trampolines.complex_step(as_compiled(fun), args_type)
+                fun_grad = trampolines.complex_step(as_compiled(fun), args_type, own)
             else:
                 fun_grad = differences(jac or "2-point")
                 inner = address_of(keep[0], FUN)
@@ -278,7 +278,7 @@ def _in_python_pair(objective):
     """fun(x, *args) -> (f, g) from an Objective that has to run in Python."""
 
     def pair(x, *args):
-        g = np.empty_like(x)
+        g = np.full_like(x, np.nan)
         return objective.fun_grad(x, g, *args), g
 
     return pair

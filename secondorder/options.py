@@ -20,24 +20,18 @@ class RunOptions(NamedTuple):
     maxfev: int = 2**62  # evaluations of f, those made for differences included
     time_limit: float = math.inf  # seconds
     history: bool = False  # record a row an iteration
+    disp: bool = False  # print the message at the end
     on_error: str = "raise"  # or "return": what an exception in the user's function does
     strict: bool = False  # set where the user gave a tolerance: then only that tolerance is success
 
 
-# What scipy calls by another name; None: known to scipy, of no use here.
+# What scipy calls by another name.
 SCIPY_NAMES = {
     "maxcor": "m",
     "maxls": "max_trials",
     "maxfun": "maxfev",
     "return_all": "history",
     "xrtol": "xtol",
-    "disp": None,
-    "iprint": None,
-    "eps": None,
-    "norm": None,
-    "finite_diff_rel_step": None,
-    "workers": None,
-    "hess_inv0": None,
 }
 
 SELECTORS = ("line_search", "initial_step")
@@ -51,7 +45,6 @@ class Parsed(NamedTuple):
     search: SearchOptions
     method: tuple
     line_search: object
-    unknown: tuple
 
 
 def known_names(module):
@@ -59,47 +52,43 @@ def known_names(module):
     return (*RunOptions._fields[:-1], *SELECTORS, *[f for f in SearchOptions._fields if f != "initial"], *module.Options._fields)
 
 
-def parse(method, module, searches, options, unknown_is_error):
+def unknown_names(module, options):
+    """The names in options that mean nothing to a method."""
+    known = known_names(module)
+    return [name for name in options if SCIPY_NAMES.get(name, name) not in known]
+
+
+def parse(method, module, searches, options):
     """Options of the user -> Parsed. Raises ValueError or TypeError with the name, the value, the law and a way out."""
-    run, search, own = {}, {}, {}
-    line_search, initial = module.SEARCH["line_search"], module.SEARCH["initial_step"]
-    search.update({k: v for k, v in module.SEARCH.items() if k not in SELECTORS})
-    unknown = []
-    for given, value in options.items():
-        name = SCIPY_NAMES.get(given, given)
-        if name is None:
-            unknown.append(given)
-        elif name == "line_search":
-            line_search = value
-        elif name == "initial_step":
-            initial = value
-        elif name in module.Options._fields:
-            own[name] = value
-        elif name in RunOptions._fields[:-1]:
-            run[name] = value
-        elif name in SearchOptions._fields and name != "initial":
-            search[name] = value
-        elif unknown_is_error:
-            known = known_names(module)
-            close = difflib.get_close_matches(str(given), known, 1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ValueError(f"option {given!r} is not known to method {method!r}; {hint}Known: {', '.join(known)}")
-        else:
-            unknown.append(given)
-    if isinstance(initial, str):
-        initial = lookup("initial_step", initial, INITIAL_STEPS)
-    search["initial"] = initial
-    if isinstance(line_search, str):
-        line_search = lookup("line_search", line_search, searches)
-    run["strict"] = any(name in run for name in ("gtol", "grtol"))
-    if "gtol" in run and "grtol" not in run:
-        run["grtol"] = 0.0
-    named = getattr(module, "NAMED", {})
-    for name, table in named.items():
+    for name in unknown_names(module, options):
+        known = known_names(module)
+        close = difflib.get_close_matches(str(name), known, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(
+            f"option {name!r} (= {options[name]!r:.50}) is not known to method {method!r}; {hint}Known: {', '.join(known)}"
+        )
+    options = {SCIPY_NAMES.get(name, name): value for name, value in options.items() if value is not None}
+    selected = {name: options.pop(name, module.SEARCH[name]) for name in SELECTORS}
+    for name, table in (("initial_step", INITIAL_STEPS), ("line_search", searches)):
+        if isinstance(selected[name], str):
+            selected[name] = lookup(name, selected[name], table)
+    if selected["initial_step"] not in INITIAL_STEPS.values():
+        raise ValueError(f"option initial_step={selected['initial_step']!r} must be one of {', '.join(INITIAL_STEPS)}")
+    search = {name: value for name, value in module.SEARCH.items() if name not in SELECTORS}
+    search |= {name: value for name, value in options.items() if name in SearchOptions._fields}
+    search["initial"] = selected["initial_step"]
+    own = {name: value for name, value in options.items() if name in module.Options._fields}
+    for name, table in getattr(module, "NAMED", {}).items():
         if isinstance(own.get(name), str):
             own[name] = lookup(name, own[name], table)
+        elif name in own and own[name] not in table.values():
+            raise ValueError(f"option {name}={own[name]!r} must be one of {', '.join(table)}")
+    run = {name: value for name, value in options.items() if name in RunOptions._fields}
+    run["strict"] = "gtol" in run or "grtol" in run
+    if "gtol" in run:
+        run.setdefault("grtol", 0.0)
     return Parsed(
-        check(RunOptions, run), check(SearchOptions, search), check(module.Options, own), line_search, tuple(unknown)
+        check(RunOptions, run), check(SearchOptions, search), check(module.Options, own), selected["line_search"]
     )
 
 
@@ -118,8 +107,6 @@ def check(cls, given):
     checked = {}
     for name, value in given.items():
         kind = cls.__annotations__[name]
-        if kind is int and value is None or kind is float and value is None:
-            continue
         if kind is str:
             if name == "on_error" and value not in ("raise", "return"):
                 raise ValueError(f"option on_error={value!r} must be 'raise' or 'return'")
@@ -129,8 +116,8 @@ def check(cls, given):
             number = kind(value)
         except (TypeError, ValueError, OverflowError):
             raise TypeError(f"option {name}={value!r} must be {_article(kind)}") from None
-        if kind is int and number != value:
-            raise TypeError(f"option {name}={value!r} must be a whole number")
+        if kind is not float and number != value:
+            raise TypeError(f"option {name}={value!r} must be {_article(kind)}")
         broken = broken_law(name, number)
         if broken:
             raise ValueError(f"option {name}={value!r} must be {broken}")
@@ -138,6 +125,11 @@ def check(cls, given):
     options = cls(**checked)
     if cls is SearchOptions and not 0.0 < options.c1 < options.c2 < 1.0:
         raise ValueError(f"options c1={options.c1!r}, c2={options.c2!r} must satisfy 0 < c1 < c2 < 1")
+    if cls is SearchOptions and not options.shrink_min <= options.shrink_max:
+        raise ValueError(
+            f"options shrink_min={options.shrink_min!r}, shrink_max={options.shrink_max!r} must satisfy "
+            "shrink_min <= shrink_max"
+        )
     return options
 
 

@@ -62,7 +62,7 @@ REASONS = {
         STALLED,
         "no decrease",
         "the line search found no lower point, also along the negative gradient: the gradient may be wrong "
-        "(try check_grad=True), or f may be noisy or not smooth here",
+        "(compare it with jac='3-point'), or f may be noisy or not smooth here",
     ),
     NO_DESCENT: Reason(
         STALLED,

@@ -46,17 +46,17 @@ SHAPES = (
     "minus infinity",
     "linear",
     "flat",
-    "all but nan",
-    "captured",
+    "nan in stripes",
 )
 INDEX = {name: i for i, name in enumerate(SHAPES)}
 SMOOTH = SHAPES[:13]
 NOT_A_DESCENT = ("nan", "nan gradient", "constant", "wrong sign", "jump")
 
-CASES = json.loads((pathlib.Path(__file__).parent / "captured" / "line_searches.json").read_text())
-POINTS = max(len(case["points"]) for case in CASES)
-# captured points, sorted by alpha; short cases are filled with their last point
-TABLE = np.array([sorted(case["points"]) + [max(case["points"])] * (POINTS - len(case["points"])) for case in CASES])
+# Searches that once took many trials or found nothing: (alpha, phi, phi') by increasing alpha. To add one, record it.
+CAPTURED = json.loads((pathlib.Path(__file__).parent / "captured" / "line_searches.json").read_text())
+MOST_POINTS = max(len(case["points"]) for case in CAPTURED)
+TABLE = np.array([case["points"] + [case["points"][-1]] * (MOST_POINTS - len(case["points"])) for case in CAPTURED])
+ALL_SHAPES = (*SHAPES, *range(len(SHAPES), len(SHAPES) + len(CAPTURED)))
 
 
 @njit
@@ -123,7 +123,7 @@ def smooth(shape, t):
 
 @njit
 def phi(shape, t):
-    """(phi(t), phi'(t)) of one of SHAPES."""
+    """(phi(t), phi'(t)) of one of SHAPES, or of a captured search."""
     if shape < 13:
         return smooth(shape, t)
     if shape == 13:
@@ -131,7 +131,7 @@ def phi(shape, t):
     if shape == 14:
         return (0.0 if t == 0.0 else np.nan), -1.0
     if shape == 15:
-        return 0.5 * (t - 1.0) * (t - 1.0), (t - 1.0 if t == 0.0 else np.nan)
+        return 0.5 * (t - 1.0) * (t - 1.0), (-1.0 if t == 0.0 else np.nan)
     if shape == 16:
         return 0.5 * (t - 1.0) * (t - 1.0), (t - 1.0 if t < 0.3 else np.nan)
     if shape == 17:
@@ -321,10 +321,12 @@ def test_a_step_meets_the_conditions_of_its_search(run, name, shape, alpha0):
     assert promised(name, f, slope, done.alpha, ft, st)
 
 
-@pytest.mark.parametrize("c1, c2", [(1e-3, 1e-3), (0.1, 0.1), (1e-4, 0.4)])
+@pytest.mark.parametrize("c1, c2", [(1e-4, 0.4), (1e-3, 0.01), (0.1, 0.1)])
 @pytest.mark.parametrize("shape", [s for s in SMOOTH if s.startswith("more") or s == "logarithm near its pole"])
 @pytest.mark.parametrize("name", WOLFE)
 def test_wolfe_searches_meet_tight_conditions_too(run, name, shape, c1, c2):
+    if name == "hager-zhang" and c1 == 0.1:
+        pytest.skip("it brackets a minimum of phi, which need not lie below the line of slope c1 phi'(0)")
     number, f, slope = start_of(shape)
     for alpha0 in STARTS:
         done = run(name, shape, alpha0, c1=c1, c2=c2)
@@ -333,7 +335,7 @@ def test_wolfe_searches_meet_tight_conditions_too(run, name, shape, c1, c2):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", ALL_SHAPES)
 @pytest.mark.parametrize("name", LINE_SEARCHES)
 def test_xt_ft_and_gt_belong_to_the_step_and_are_finite(run, name, shape, n):
     number, f, slope = start_of(shape)
@@ -346,7 +348,7 @@ def test_xt_ft_and_gt_belong_to_the_step_and_are_finite(run, name, shape, n):
         assert done.alpha > 0.0
         assert done.ft == ft
         assert np.array_equal(done.xt, done.x + done.alpha * done.d)
-        assert np.array_equal(done.gt, st * np.eye(n)[0], equal_nan=True)
+        assert np.array_equal(done.gt, [st, *np.zeros(n - 1)], equal_nan=True)
         assert ft == -math.inf or (math.isfinite(ft) and math.isfinite(st))
 
 
@@ -365,7 +367,7 @@ def test_a_fixed_step_is_refused_where_f_or_the_gradient_is_not_finite(run, shap
 
 
 @pytest.mark.parametrize("max_trials", [1, 2, 5, 50])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", ALL_SHAPES)
 @pytest.mark.parametrize("name", LINE_SEARCHES)
 def test_evaluations_are_bounded(run, name, shape, max_trials):
     for alpha0 in (1e-300, 1e-3, 1.0, 1e9):
@@ -424,11 +426,9 @@ def test_the_last_trial_is_on_record(run, name, shape):
 
 
 @pytest.mark.parametrize("name", LINE_SEARCHES)
-def test_a_step_too_short_to_change_x_is_refused(run, name):
-    high = remembered(9.0, 2.0)  # leaves the nonmonotone searches room above f
-    done = run(name, "quadratic", 1e-200, kx=0, memory=high, max_trials=1)
-    assert done.alpha in (0.0, 1e-200)
-    assert run(name, "constant", 1e-30, memory=remembered(9.0, 5.0)).alpha == 0.0
+def test_a_step_too_short_to_change_f_and_its_slope_is_refused(run, name):
+    high = remembered(9.0, 0.5)  # leaves the nonmonotone searches room above f
+    assert run(name, "quadratic", 1e-30, memory=high, max_trials=1).alpha == 0.0
 
 
 # --------------------------------------------------------------------------------- bits and invariances
@@ -438,7 +438,7 @@ def bits(done):
     return done.alpha, done.ft, done.xt.tobytes(), done.gt.tobytes(), tuple(done.counts[[c.N_FUN, c.N_GRAD]])
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", ALL_SHAPES)
 @pytest.mark.parametrize("name", LINE_SEARCHES)
 def test_what_the_scratch_held_before_changes_no_bit(run, name, shape):
     if run(name, shape, 10.0).alpha > 0.0:
@@ -498,7 +498,7 @@ def zhang_hager(fs, eta):
 # ------------------------------------------------------------------------------------- twins and the papers
 
 
-@pytest.mark.parametrize("alpha0", STARTS)
+@pytest.mark.parametrize("alpha0", [1e-3, 0.1, 1.0])
 @pytest.mark.parametrize("shape", SMOOTH[:5])
 def test_armijo_takes_the_textbooks_step(run, shape, alpha0):
     number = INDEX[shape]
@@ -507,13 +507,24 @@ def test_armijo_takes_the_textbooks_step(run, shape, alpha0):
     assert run("armijo", shape, alpha0).alpha == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("c2", [0.9, 0.01])
-@pytest.mark.parametrize("alpha0", [1e-3, 0.1, 1.0, 10.0])
+@pytest.mark.parametrize("c2", [0.9, 0.1])
+@pytest.mark.parametrize("alpha0", STARTS)
 @pytest.mark.parametrize("shape", ["quadratic", "quartic", *SMOOTH[5:11]])
 def test_strong_wolfe_takes_the_textbooks_step(run, shape, alpha0, c2):
     number = INDEX[shape]
     expected = naive.strong_wolfe(lambda t: phi(number, np.float64(t)), alpha0, c2=c2)
     assert run("strong-wolfe", shape, alpha0, c2=c2).alpha == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("c1, c2", [(1e-4, 0.9), (1e-3, 0.1), (0.1, 0.1)])
+@pytest.mark.parametrize("alpha0", STARTS)
+@pytest.mark.parametrize("shape", ["quadratic", "quartic", *SMOOTH[5:11]])
+def test_more_thuente_takes_the_step_of_minpack(run, shape, alpha0, c1, c2):
+    dcsrch = pytest.importorskip("scipy.optimize._dcsrch").DCSRCH
+    number, f, slope = start_of(shape)
+    minpack = dcsrch(lambda t: phi(number, t)[0], lambda t: phi(number, t)[1], c1, c2, 1e-14, 0.0, 1e10)
+    expected = minpack(np.float64(alpha0), phi0=f, derphi0=slope, maxiter=50)[0]
+    assert run("more-thuente", shape, alpha0, c1=c1, c2=c2).alpha == pytest.approx(expected, rel=1e-7)
 
 
 # Evaluations and steps in tables I to VI of the paper, from alpha0 = 1e-3, 1e-1, 1e1, 1e3.
@@ -532,4 +543,46 @@ def test_more_thuente_reproduces_the_papers_tables(run, shape):
     c1, c2, counts, steps = MORE_THUENTE[shape]
     for alpha0, count, step in zip((1e-3, 1e-1, 1e1, 1e3), counts, steps, strict=True):
         done = run("more-thuente", shape, alpha0, c1=c1, c2=c2)
-        assert (done.counts[c.N_FUN], done.alpha) == (count, pytest.approx(step, rel=0.06))
+        assert (done.counts[c.N_FUN], f"{done.alpha:.2g}") == (count, f"{step:.2g}")
+
+
+# -------------------------------------------------------------------------------- where f has lost its digits
+
+
+@pytest.mark.parametrize("alpha0", [0.1, 1.0, 10.0])
+@pytest.mark.parametrize("name", DESCENDING)
+def test_slopes_decide_where_f_is_flat_to_rounding(run, name, alpha0):
+    number, f, slope = start_of("flat")
+    memory = remembered(f)
+    memory[m.APPROXIMATE] = 1.0
+    done = run(name, "flat", alpha0, memory=memory)
+    st = phi(number, done.alpha)[1]
+    assert done.alpha > 0.0
+    assert done.ft == f
+    assert slope < st <= (2e-4 - 1.0) * slope
+    if name in STRONG:
+        assert abs(st) <= -0.9 * slope
+
+
+@pytest.mark.parametrize("name", STRONG)
+def test_a_search_about_to_fail_takes_a_weak_wolfe_step(run, name):
+    number, f, slope = start_of("quadratic")
+    done = run(name, "quadratic", 0.5, c2=0.4, max_trials=1)
+    assert done.alpha == 0.5
+    assert done.counts[c.N_FUN] == 1
+    assert not promised(name, f, slope, done.alpha, *phi(number, done.alpha), c2=0.4)
+
+
+@pytest.mark.parametrize("case", range(len(CAPTURED)), ids=[case["origin"] for case in CAPTURED])
+@pytest.mark.parametrize("name", DESCENDING)
+def test_captured_searches_end_well(run, name, case):
+    number = len(SHAPES) + case
+    f, slope = CAPTURED[case]["points"][0][1:]
+    for approximate in (0.0, 1.0):
+        memory = remembered(f)
+        memory[m.APPROXIMATE] = approximate
+        done = run(name, number, CAPTURED[case]["alpha0"], memory=memory)
+        ft, st = phi(number, done.alpha)
+        assert done.alpha > 0.0
+        assert ft <= f + (1e-6 if approximate else 1e-15) * abs(f)
+        assert name in BACKTRACKING or st >= 0.9 * slope

@@ -19,6 +19,7 @@ from secondorder.control import (
     COUNTDOWN,
     DEADLINE,
     F,
+    F_BEST,
     F_MIN,
     F_TOL,
     FUN_PER_GRAD,
@@ -35,6 +36,7 @@ from secondorder.control import (
     N_ITER,
     N_VALUES,
     NOTIFY,
+    MISUSE,
     OVERRUN,
     SCALE,
     SIGNALS,
@@ -43,6 +45,7 @@ from secondorder.control import (
     STRIDE,
     THRESHOLD,
     TRACE,
+    WROTE_X,
     X_TOL,
     Control,
     value_and_gradient,
@@ -72,7 +75,7 @@ from secondorder.jit import (
 )
 from secondorder.line_searches.initial_step import HAGER_ZHANG
 from secondorder.line_searches.memory import SearchOptions
-from secondorder.linalg.vectors import norm_inf, scale
+from secondorder.linalg.vectors import copy, norm_inf, scale
 from secondorder.result import OptimizeResult
 from secondorder.status import CONVERGED, RAISED, REASONS, RUNNING, Outcome
 
@@ -111,17 +114,22 @@ TINY_GRADIENT, HUGE_GRADIENT = 2.0**-300, 2.0**300
 
 @loop
 def start(fun_grad, x, work, control, data):
-    """work[0] <- gradient at x, values[F] <- f(x), threshold and scale set. False: the gradient ran past its end."""
+    """work[0] <- gradient at x, values[F] <- f(x), threshold and scale set. False: fun_grad wrote where it may not."""
     values, n = control.values, x.shape[0]
-    flat = work.reshape(work.size)
-    guards = min(GUARDS, work.size - n)
+    flat, before = work.reshape(work.size), work[3]
+    copy(x, before)
+    guards = min(GUARDS, 2 * n)  # row 3 is taken
     for i in range(guards):
         flat[n + i] = GUARD
     g = work[0]
     f = value_and_gradient(fun_grad, x, g, control, data)
-    intact = True
+    for i in range(n):
+        if x[i] != before[i] and not (math.isnan(x[i]) and math.isnan(before[i])):
+            control.counts[MISUSE] = WROTE_X
+        x[i] = before[i]
     for i in range(guards):
-        intact = intact and flat[n + i] == GUARD
+        if flat[n + i] != GUARD:
+            control.counts[MISUSE] = OVERRUN
     gnorm = norm_inf(g)
     if gnorm > 0.0 and math.isfinite(gnorm) and not TINY_GRADIENT <= gnorm <= HUGE_GRADIENT:
         factor = 2.0 ** -math.floor(math.log2(gnorm))
@@ -129,14 +137,13 @@ def start(fun_grad, x, work, control, data):
         f *= factor
         scale(factor, g, g)
         gnorm *= factor
-    values[F] = f
-    values[GNORM] = gnorm
+    values[F], values[GNORM] = f, gnorm
     values[THRESHOLD] = max(values[GRAD_TOL] * values[SCALE], values[GRAD_RTOL] * gnorm)
     if math.isinf(values[F_MIN]):
         values[F_MIN] = -1e20 * max(values[SCALE], abs(f))
     else:
         values[F_MIN] *= values[SCALE]
-    return intact
+    return control.counts[MISUSE] == 0
 
 
 def run(
@@ -146,7 +153,6 @@ def run(
     x, work, memory, data = borrowed(x), borrowed(work), borrowed(memory), (address, item)
     control = Control(borrowed(counts), borrowed(values), borrowed(best), borrowed(trace))
     if not start(_fun_grad_at(fun_grad), x, work, control, data):
-        counts[OVERRUN] = 1
         return Outcome(RAISED, values[F], math.nan, 0)
     return _solver_at(solve, options)(
         _fun_at(fun),
@@ -169,6 +175,7 @@ _COUNTS = np.zeros(N_COUNTS, np.int64)
 _COUNTS[STOP], _COUNTS[STRIDE], _COUNTS[COUNTDOWN] = RUNNING, 1, 1
 _VALUES = np.zeros(N_VALUES)
 _VALUES[SCALE] = 1.0
+_VALUES[F] = _VALUES[GNORM] = _VALUES[THRESHOLD] = math.nan  # until the first evaluation
 _NO_TRACE = np.empty((0, len(TRACE)))
 _MAIN = threading.main_thread().ident
 
@@ -179,7 +186,6 @@ class Plan:
     def __init__(self, name, module, parsed):
         self.name, self.module = name, module
         self.run, self.search_options, self.own = parsed.run, parsed.search, parsed.method
-        self.unknown = parsed.unknown
         solver = compiled_solver(module.solve, module.Options)
         search, self.needs_fun = compiled_line_search(parsed.line_search)
         self.needs_fun = self.needs_fun or parsed.search.initial == HAGER_ZHANG
@@ -225,6 +231,10 @@ def check_free_memory(rows, n):
             f"the method needs {need / 1e9:.3g} GB of work arrays for n = {n}, and {free / 1e9:.3g} GB are free; "
             "l-bfgs and cg need a few vectors only"
         )
+
+
+class WroteX(Exception):
+    """The user's function changed x: it needs a copy of its own."""
 
 
 class Run:
@@ -278,13 +288,26 @@ class Run:
             self.bound.address,
             0,
         )
-        if self.counts[OVERRUN]:
-            raise ValueError(
-                f"fun_grad wrote past the end of g, which has length {self.n}: the gradient is longer than x"
-            )
+        if self.counts[MISUSE] == OVERRUN:
+            raise ValueError(f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?")
+        if self.counts[MISUSE] == WROTE_X:
+            raise WroteX
         if self.counts[LEFT_BEST] and REASONS[outcome.reason].status != CONVERGED:
             self.return_to_best()
         return outcome
+
+    def retype(self, typed):
+        """Start over with other typed functions for the same objective; counts go on."""
+        self.typed = typed
+        self.counts[MISUSE] = 0
+
+    def recover(self):
+        """After an exception: x is the best point, its gradient unknown if it had been left."""
+        if self.counts[LEFT_BEST]:
+            self.x[:] = self.best
+            self.values[F] = self.values[F_BEST]
+            self.values[GNORM] = math.nan
+            self.work[0] = math.nan
 
     def return_to_best(self):
         """x <- the best point accepted, with its value and gradient: one more evaluation."""
@@ -302,7 +325,9 @@ class Run:
         self.counts[:] = saved
 
     def gradient(self):
-        """The gradient at x."""
+        """The gradient at x; nan where none was computed."""
+        if self.counts[N_GRAD] == 0:
+            return np.full(self.n, math.nan)
         return self.work[0] / self.values[SCALE]
 
     def snapshot(self):

@@ -12,6 +12,8 @@ def as_float(value):
     """value as a float: a real number, or an array of one real number."""
     if type(value) is float:
         return value
+    if type(value) is tuple:
+        raise ValueError(f"fun must return one number; it returned a tuple of {len(value)}. Pass jac=True for (f, g)")
     if np.size(value) != 1:
         raise ValueError(f"fun must return one number; it returned an array of shape {np.shape(value)}")
     value = np.asarray(value).reshape(())[()]
@@ -41,12 +43,15 @@ def _as_float(value):
 
 def store_gradient(gradient, g):
     """g[:] = gradient, which must have g's shape."""
-    gradient = np.asarray(gradient)
-    if gradient.shape != g.shape:
-        raise ValueError(f"jac must return an array of shape {g.shape}, as x; it returned one of shape {gradient.shape}")
-    if np.iscomplexobj(gradient):
-        raise TypeError("jac must return real numbers; it returned complex ones")
-    g[:] = gradient
+    try:
+        array = np.asarray(gradient)
+    except ValueError:  # ragged
+        raise TypeError(f"jac must return an array of shape {g.shape}, as x; it returned {gradient!r:.100}") from None
+    if array.shape != g.shape:
+        raise ValueError(f"jac must return an array of shape {g.shape}, as x; it returned one of shape {array.shape}")
+    if array.dtype.kind not in "fiubO":
+        raise TypeError(f"jac must return real numbers; it returned {gradient!r:.100}")
+    g[:] = array
 
 
 @overload(store_gradient)

@@ -1,175 +1,148 @@
 """Trampolines: from the user's compiled functions to the typed functions that solvers receive.
 
 Each loads the user's args from the address in `data` and calls the user's function; one trampoline per objective and
-signature, compiled in memory together with the user's function.
+signature, compiled in memory together with the user's function. `own` is what the user's function gets for x: x itself,
+or a copy where it has been seen to write into x.
 """
 
 import numpy as np
 
 from secondorder.derivatives.returned import as_float, store_gradient, store_matrix
-from secondorder.jit import FUN, FUN_GRAD, HESS, HVP, loader, typed
+from secondorder.jit import FUN, FUN_GRAD, HESS, HVP, loader, register_jitable, typed
 
 
+@register_jitable
+def itself(x):
+    """x."""
+    return x
 
-def fun(user, args):
+
+@register_jitable
+def copied(x):
+    """A copy of x."""
+    return x.copy()
+
+
+def fun(user, args, own=itself):
     """fun(x, data) from user(x, *args) -> f."""
     load = loader(args)
-    if not args.types:
-        return typed(lambda x, data: as_float(user(x)), FUN)
-    return typed(lambda x, data: as_float(user(x, *load(data[0]))), FUN)
+    return typed(lambda x, data: as_float(user(own(x), *load(data[0]))), FUN)
 
 
-def fun_and_jac(user, user_jac, args):
+def fun_and_jac(user, user_jac, args, own=itself):
     """fun_grad from user(x, *args) -> f and user_jac(x, *args) -> g."""
     load = loader(args)
-    if not args.types:
 
-        def fun_grad(x, g, data):
-            store_gradient(user_jac(x), g)
-            return as_float(user(x))
-
-    else:
-
-        def fun_grad(x, g, data):
-            values = load(data[0])
-            store_gradient(user_jac(x, *values), g)
-            return as_float(user(x, *values))
+    def fun_grad(x, g, data):
+        f = as_float(user(own(x), *load(data[0])))
+        store_gradient(user_jac(own(x), *load(data[0])), g)
+        return f
 
     return typed(fun_grad, FUN_GRAD)
 
 
-def fun_with_jac(user, args):
+def fun_with_jac(user, args, own=itself):
     """fun_grad from user(x, *args) -> (f, g)."""
     load = loader(args)
-    if not args.types:
 
-        def fun_grad(x, g, data):
-            f, gradient = user(x)
-            store_gradient(gradient, g)
-            return as_float(f)
-
-    else:
-
-        def fun_grad(x, g, data):
-            f, gradient = user(x, *load(data[0]))
-            store_gradient(gradient, g)
-            return as_float(f)
+    def fun_grad(x, g, data):
+        f, gradient = user(own(x), *load(data[0]))
+        store_gradient(gradient, g)
+        return as_float(f)
 
     return typed(fun_grad, FUN_GRAD)
 
 
-def value_of_pair(user, args):
+def value_of_pair(user, args, own=itself):
     """fun from user(x, *args) -> (f, g)."""
     load = loader(args)
-    if not args.types:
-        return typed(lambda x, data: as_float(user(x)[0]), FUN)
-    return typed(lambda x, data: as_float(user(x, *load(data[0]))[0]), FUN)
+    return typed(lambda x, data: as_float(user(own(x), *load(data[0]))[0]), FUN)
 
 
-def in_place(user, args):
+def in_place(user, args, own=itself):
     """fun_grad from user(x, g, *args) -> f, which writes g."""
     load = loader(args)
-    if not args.types:
-        return typed(lambda x, g, data: as_float(user(x, g)), FUN_GRAD)
-    return typed(lambda x, g, data: as_float(user(x, g, *load(data[0]))), FUN_GRAD)
+    return typed(lambda x, g, data: as_float(user(own(x), g, *load(data[0]))), FUN_GRAD)
 
 
-def value_of_in_place(user, args):
+def value_of_in_place(user, args, own=itself):
     """fun from user(x, g, *args) -> f. The gradient is computed and thrown away."""
     load = loader(args)
-    if not args.types:
-        return typed(lambda x, data: as_float(user(x, np.empty_like(x))), FUN)
-    return typed(lambda x, data: as_float(user(x, np.empty_like(x), *load(data[0]))), FUN)
+    return typed(lambda x, data: as_float(user(own(x), np.empty_like(x), *load(data[0]))), FUN)
 
 
-def hvp_in_place(user, args):
-    """hvp from user(x, v, out, *args)."""
+def hvp_in_place(user, args, own=itself):
+    """hvp from user(x, v, out, *args), which writes out."""
     load = loader(args)
 
     def hvp(x, v, out, data):
-        user(x, v, out, *load(data[0]))
+        user(own(x), v, out, *load(data[0]))
         return 0.0
 
-    def hvp_without(x, v, out, data):
-        user(x, v, out)
-        return 0.0
-
-    return typed(hvp if args.types else hvp_without, HVP)
+    return typed(hvp, HVP)
 
 
-def hvp_returned(user, args):
+def hvp_returned(user, args, own=itself):
     """hvp from user(x, v, *args) -> H v."""
     load = loader(args)
 
     def hvp(x, v, out, data):
-        store_gradient(user(x, v, *load(data[0])), out)
+        store_gradient(user(own(x), v, *load(data[0])), out)
         return 0.0
 
-    def hvp_without(x, v, out, data):
-        store_gradient(user(x, v), out)
-        return 0.0
-
-    return typed(hvp if args.types else hvp_without, HVP)
+    return typed(hvp, HVP)
 
 
-def hess_in_place(user, args):
-    """hess from user(x, H, *args)."""
+def hess_in_place(user, args, own=itself):
+    """hess from user(x, H, *args), which writes H."""
     load = loader(args)
 
     def hess(x, H, data):
-        user(x, H, *load(data[0]))
+        user(own(x), H, *load(data[0]))
         return 0.0
 
-    def hess_without(x, H, data):
-        user(x, H)
-        return 0.0
-
-    return typed(hess if args.types else hess_without, HESS)
+    return typed(hess, HESS)
 
 
-def hess_returned(user, args):
+def hess_returned(user, args, own=itself):
     """hess from user(x, *args) -> H."""
     load = loader(args)
 
     def hess(x, H, data):
-        store_matrix(user(x, *load(data[0])), H)
+        store_matrix(user(own(x), *load(data[0])), H)
         return 0.0
 
-    def hess_without(x, H, data):
-        store_matrix(user(x), H)
-        return 0.0
-
-    return typed(hess if args.types else hess_without, HESS)
+    return typed(hess, HESS)
 
 
-def complex_step(user, args):
+def complex_step(user, args, own=itself):
     """fun_grad by the complex step: g_i = Im f(x + i h e_i) / h, exact to rounding for analytic f.
 
-    h = 1e-30 max(1, |x_i|): so small that neither the real part nor the truncation error is touched.
+    h = 1e-30 max(1, |x_i|): so small that neither the real part nor the truncation error is touched. One more evaluation
+    takes the derivative along all axes at once with another h: compiled complex powers go through logarithms, whose
+    rounding drowns the tiny imaginary part where the base is negative, and that must not pass for a gradient.
+
     Squire, Trapp. Using complex variables to estimate derivatives. SIAM Review 40 (1998) 110-112.
     """
     load = loader(args)
-    if not args.types:
 
-        def fun_grad(x, g, data):
-            z = x.astype(np.complex128)
-            for i in range(x.shape[0]):
-                h = 1e-30 * max(1.0, abs(x[i]))
-                z[i] = complex(x[i], h)
-                g[i] = complex(user(z)).imag / h
-                z[i] = x[i]
-            return as_float(user(x))
-
-    else:
-
-        def fun_grad(x, g, data):
-            values = load(data[0])
-            z = x.astype(np.complex128)
-            for i in range(x.shape[0]):
-                h = 1e-30 * max(1.0, abs(x[i]))
-                z[i] = complex(x[i], h)
-                g[i] = complex(user(z, *values)).imag / h
-                z[i] = x[i]
-            return as_float(user(x, *values))
+    def fun_grad(x, g, data):
+        z = x.astype(np.complex128)
+        total = size = 0.0
+        for i in range(x.shape[0]):
+            h = 1e-30 * max(1.0, abs(x[i]))
+            z[i] = complex(x[i], h)
+            g[i] = complex(user(own(z), *load(data[0]))).imag / h
+            z[i] = x[i]
+            total += g[i]
+            size += abs(g[i])
+        for i in range(x.shape[0]):
+            z[i] = complex(x[i], 1e-60)
+        if abs(complex(user(own(z), *load(data[0]))).imag / 1e-60 - total) > 1e-6 * size:
+            raise ValueError(
+                "jac='cs': two complex steps disagree: fun, as compiled for complex x, is not analytic to rounding "
+                "(powers of negative numbers are a common cause: write x * x for x**2). Use jac='3-point'"
+            )
+        return as_float(user(own(x), *load(data[0])))
 
     return typed(fun_grad, FUN_GRAD)

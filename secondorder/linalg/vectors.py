@@ -13,6 +13,11 @@ from secondorder.jit import leaf
 def dot(x, y):
     """x'y."""
     n = x.shape[0]
+    if n < 8:
+        s = 0.0
+        for i in range(n):
+            s += x[i] * y[i]
+        return s
     s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     whole = n - n % 8
     for i in range(0, whole, 8):

@@ -2,8 +2,8 @@ r"""Armijo backtracking: from alpha0 downwards, with values of f only, until f h
 
 With phi(alpha) = f(x + alpha d), a step is accepted when
 
-    A1  phi(alpha) <= phi(0) + c1 alpha phi'(0),      or, once steps no longer change f beyond its noise,
-    A2  phi(alpha) <= phi(0) + eps_k   and   phi'(0) < phi'(alpha) <= (2 c1 - 1) phi'(0)        (T2 of hager_zhang)
+    A1  phi(alpha) <= phi(0) + c1 alpha phi'(0),      or, where the decrease asked for is below the noise eps_k of f,
+    A2  phi(alpha) <= phi(0) + eps_k   and   phi'(0) < phi'(alpha) <= (2 c1 - 1) phi'(0)        (cf. T2 of hager_zhang)
 
     1.  alpha = alpha0
     2.  phi(alpha); if it may be accepted, the gradient: accept
@@ -25,8 +25,7 @@ import math
 
 from secondorder.control import F_MIN, stopped
 from secondorder.jit import leaf, loop
-from secondorder.line_searches.memory import APPROXIMATE, C
-from secondorder.line_searches.trial import evaluate, evaluate_value, is_finite
+from secondorder.line_searches.trial import evaluate, evaluate_value, is_finite, resolution
 
 NEEDS_FUN = True
 
@@ -51,19 +50,24 @@ def interpolated(alpha, rise, last, last_rise, slope, options):
 
 
 @leaf
-def accepted(alpha, ft, st, f, slope, reference, roof, options):
-    """A1, with `reference` in place of phi(0), or A2. nan fails; so does a step too short to change x."""
-    if not is_finite(ft, st) or (ft == f and st == slope):
-        return False
+def low_enough(alpha, ft, slope, reference, f, noise, options):
+    """What A1 and A2 ask of the value, with `reference` in place of phi(0) in A1. nan fails."""
+    decrease = options.c1 * alpha * slope
+    return ft - reference <= decrease or (ft - f <= noise and -decrease <= noise)
+
+
+@leaf
+def accepted(alpha, ft, st, f, slope, reference, options):
+    """A1 or what A2 asks of the slope. nan fails; so does a step too short to change f and the slope."""
     if ft - reference <= options.c1 * alpha * slope:
-        return True
-    return ft <= roof and slope < st <= (2.0 * options.c1 - 1.0) * slope
+        return is_finite(ft, st) and (ft != f or st != slope)
+    return slope < st <= (2.0 * options.c1 - 1.0) * slope
 
 
 @loop
 def backtrack(fun, fun_grad, x, f, slope, reference, d, alpha0, xt, gt, memory, options, control, data):
     """The first step that is sufficiently lower than `reference` >= f."""
-    roof = f + options.noise * memory[C] if memory[APPROXIMATE] != 0.0 else -math.inf
+    noise = resolution(f, memory, options)
     floor = control.values[F_MIN]
     alpha, last, last_rise = alpha0, 0.0, 0.0
     refusals = 0
@@ -71,12 +75,13 @@ def backtrack(fun, fun_grad, x, f, slope, reference, d, alpha0, xt, gt, memory, 
         if stopped(control) or not alpha > 0.0:
             break
         ft = evaluate_value(fun, x, d, alpha, xt, control, data)
-        if ft <= floor or ft <= roof or ft - reference <= options.c1 * alpha * slope:
+        if ft <= floor or low_enough(alpha, ft, slope, reference, f, noise, options):
             if refusals > MAX_REFUSALS or stopped(control):
                 break
             refusals += 1
             ft, st = evaluate(fun_grad, x, d, alpha, xt, gt, control, data)
-            if ft <= floor or accepted(alpha, ft, st, f, slope, reference, roof, options):
+            low = low_enough(alpha, ft, slope, reference, f, noise, options)
+            if ft <= floor or (low and accepted(alpha, ft, st, f, slope, reference, options)):
                 return alpha, ft
         shorter = options.shrink_max * alpha
         if math.isfinite(ft):

@@ -15,9 +15,9 @@ With phi(alpha) = f(x + alpha d), a step is accepted when
 Until a point has phi below the line of sufficient decrease and a slope >= 0, steps 3 and 4 work on
 psi(alpha) = phi(alpha) - phi(0) - c1 alpha phi'(0) wherever c lies above that line but not above phi(a).   ([1] section 3)
 
-Differs from [1]: a trial where f is not finite becomes b, infinitely high; once steps no longer change f beyond its
-noise, differences of f come from the slopes (see `trial.rise`); without such a step after max_trials, the last trial if
-it meets the weak (approximate) Wolfe conditions, else a.
+Differs from [1]: a trial where f is not finite becomes b, infinitely high; where f can't tell two points apart, the
+slopes do (`trial.rise`); without such a step after max_trials, the last trial if it meets the weak (approximate) Wolfe
+conditions, else a.
 
 References
 ----------
@@ -29,7 +29,7 @@ import math
 
 from secondorder.control import F_MIN, stopped
 from secondorder.jit import leaf
-from secondorder.line_searches.trial import cubic, evaluate, fall_back, is_finite, rise, secant, strong_wolfe
+from secondorder.line_searches.trial import cubic, evaluate, fall_back, is_finite, resolution, rise, secant, strong_wolfe
 
 NEEDS_FUN = False
 
@@ -73,11 +73,12 @@ def search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, contr
     width, width_before = math.inf, math.inf
     first_stage = True
     c = alpha0
+    noise = resolution(f, memory, options)
     for _ in range(options.max_trials):
         if stopped(control):
             return 0.0, f
         ft, sc = evaluate(fun_grad, x, d, c, xt, gt, control, data)
-        fc = rise(c, ft, sc, f, slope, memory, options)
+        fc = rise(c, ft, sc, f, slope, noise, options)
         if ft <= control.values[F_MIN] or strong_wolfe(c, fc, sc, slope, options):
             return c, ft
 

@@ -11,8 +11,8 @@ from secondorder.jit import leaf, loop
 from secondorder.line_searches.memory import APPROXIMATE, C
 from secondorder.linalg.vectors import axpy, dot
 
-# A search about to fail takes |ft - f| <= RESOLUTION |f| for rounding: f summed from a million terms loses about that.
-RESOLUTION = 1e-10
+ROUNDING = 4.0 * 2.0**-52  # a relative change of f that is taken for rounding,
+LAST_ROUNDING = 1e-10  # and by a search about to fail: f summed from a million terms loses about so much
 
 
 @loop
@@ -47,19 +47,24 @@ def wolfe(alpha, ft, st, f, slope, roof, approximate, options):
     """The Wolfe conditions T1 or, where they hold sway, the approximate ones T2 (see hager_zhang). nan fails both."""
     if not st >= options.c2 * slope:
         return False
-    if ft <= f + options.c1 * alpha * slope:
+    if ft - f <= options.c1 * alpha * slope:  # a difference, so that no null step passes by rounding
         return True
     return approximate and ft <= roof and (2.0 * options.c1 - 1.0) * slope >= st
 
 
 @leaf
-def rise(alpha, ft, st, f, slope, memory, options):
-    """phi(alpha) - phi(0). Where the approximate conditions hold sway and f has lost the difference, the trapezoid rule
+def resolution(f, memory, options):
+    """Changes of f up to this size may be noise: eps_k of hager_zhang where its T2 holds sway, else rounding."""
+    return options.noise * memory[C] if memory[APPROXIMATE] != 0.0 else ROUNDING * abs(f)
 
-    alpha (phi'(0) + phi'(alpha)) / 2 takes its place: rise <= c1 alpha phi'(0) is then phi'(alpha) <= (2 c1 - 1) phi'(0),
-    which is T2 of hager_zhang.
+
+@leaf
+def rise(alpha, ft, st, f, slope, noise, options):
+    """phi(alpha) - phi(0); by the trapezoid rule on the slopes where both it and the decrease asked for are noise.
+
+    The trapezoid rule turns `rise <= c1 alpha phi'(0)` into phi'(alpha) <= (2 c1 - 1) phi'(0), which is T2 of hager_zhang.
     """
-    if memory[APPROXIMATE] != 0.0 and abs(ft - f) <= options.noise * memory[C]:
+    if abs(ft - f) <= noise and -options.c1 * alpha * slope <= noise:
         return 0.5 * alpha * (slope + st)
     return ft - f
 
@@ -95,11 +100,11 @@ def cubic(width, rise, sa, sb):
 def fall_back(fun_grad, x, f, slope, d, a, xt, gt, options, control, data):
     """A search without a step ends here: (alpha, ft) of the last trial, of a, the best so far, or (0, f).
 
-    The last trial if it meets the weak Wolfe conditions, exactly or up to RESOLUTION; else a if f is lower there.
+    The last trial if it meets the weak Wolfe conditions, exactly or up to LAST_ROUNDING; else a if f is lower there.
     """
     values = control.values
     alpha, ft, st = values[TRIAL_ALPHA], values[TRIAL_F], values[TRIAL_SLOPE]
-    if wolfe(alpha, ft, st, f, slope, f + RESOLUTION * abs(f), True, options):
+    if wolfe(alpha, ft, st, f, slope, f + LAST_ROUNDING * abs(f), True, options):
         return alpha, ft
     if a > 0.0 and not stopped(control):
         if alpha != a:

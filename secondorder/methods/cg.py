@@ -117,8 +117,7 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
             scale(-1.0, z, d)
             continue
 
-        f = accept(x, f, xt, ft, alpha, slope, control)
-        precondition(options, x, gt, zt, data)
+        precondition(options, xt, gt, zt, data)
         b = beta(options, d, g, gt, z, zt, dot(g, z))  # 3
         gtzt = dot(gt, zt)
         axpby(-1.0, zt, b, d, d)  # 4
@@ -128,6 +127,7 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
             control.counts[N_RESTART] += 1
             since = 0
             scale(-1.0, zt, d)
+        f = accept(x, f, xt, ft, alpha, slope, control)
         copy(gt, g)
         copy(zt, z)
         reason = stopping_test(f, g, control)

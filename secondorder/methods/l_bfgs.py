@@ -53,23 +53,24 @@ def n_work(n, options):
 
 
 def n_memory(n, options):
-    """Length of `memory`: s'y of each pair, coefficients, and for long vectors the products."""
+    """Length of `memory`: 1 / s'y of each pair, coefficients, and for long vectors the products."""
     return N_MEMORY + options.m * (5 + 2 * options.m)
 
 
 @leaf
-def two_loop(S, Y, sy, newest, pairs, g, a, d):
+def two_loop(S, Y, inv_sy, gamma, newest, pairs, g, a, d):
     """d <- -H g; a (m,) is scratch."""
     m = S.shape[0]
     scale(-1.0, g, d)
-    for k in range(pairs):
-        i = (newest - k) % m
-        a[i] = dot(S[i], d) / sy[i]
+    i = newest
+    for _ in range(pairs):
+        a[i] = dot(S[i], d) * inv_sy[i]
         axpy(-a[i], Y[i], d, d)
-    scale(sy[newest] / dot(Y[newest], Y[newest]), d, d)
-    for k in range(pairs - 1, -1, -1):
-        i = (newest - k) % m
-        axpy(a[i] - dot(Y[i], d) / sy[i], S[i], d, d)
+        i = i - 1 if i > 0 else m - 1
+    scale(gamma, d, d)
+    for _ in range(pairs):
+        i = i + 1 if i < m - 1 else 0
+        axpy(a[i] - dot(Y[i], d) * inv_sy[i], S[i], d, d)
 
 
 @leaf
@@ -96,17 +97,16 @@ def new_column(SY, YY, sg, yg, sg_old, yg_old, yy, newest, pairs):
 
 
 @leaf
-def coefficients(SY, YY, sg, yg, sy, newest, pairs, a, b):
-    """d = -gamma g + sum a_i s_i + b_i y_i is the two-loop recursion's direction; returns gamma."""
-    m = sy.shape[0]
-    gamma = sy[newest] / YY[newest, newest]
+def coefficients(SY, YY, sg, yg, inv_sy, gamma, newest, pairs, a, b):
+    """a, b such that -gamma g + sum a_i s_i + b_i y_i is the direction of the two-loop recursion."""
+    m = inv_sy.shape[0]
     for k in range(pairs):  # b_i = gamma s_i'q / s_i'y_i, with q = g - sum of b_j y_j / gamma over the newer j
         i = (newest - k) % m
         sq = sg[i]
         for newer in range(k):
             j = (newest - newer) % m
             sq -= b[j] * SY[i, j]
-        b[i] = sq / sy[i]
+        b[i] = sq * inv_sy[i]
     for k in range(pairs - 1, -1, -1):
         i = (newest - k) % m
         yr = yg[i]
@@ -117,10 +117,9 @@ def coefficients(SY, YY, sg, yg, sy, newest, pairs, a, b):
         for older in range(k + 1, pairs):
             j = (newest - older) % m
             yr -= a[j] * SY[j, i]
-        a[i] = yr / sy[i] - b[i]
+        a[i] = yr * inv_sy[i] - b[i]
     for i in range(m):
         b[i] *= gamma
-    return gamma
 
 
 @leaf
@@ -145,10 +144,10 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
     g, gt, xt, d = work[0], work[1], work[2], work[3]
     S, Y = work[N_VECTORS : N_VECTORS + m], work[N_VECTORS + m : N_VECTORS + 2 * m]
     rows = memory[N_MEMORY : N_MEMORY + 5 * m].reshape(5, m)
-    sy, a, b, sg, yg = rows[0], rows[1], rows[2], rows[3], rows[4]
+    inv_sy, a, b, sg, yg = rows[0], rows[1], rows[2], rows[3], rows[4]
     gram = memory[N_MEMORY + 5 * m : N_MEMORY + (5 + 2 * m) * m].reshape(2, m, m)
     SY, YY = gram[0], gram[1]
-    newest, pairs = -1, 0
+    newest, pairs, gamma = -1, 0, 1.0
 
     f = control.values[F]
     forget(memory, f)
@@ -167,7 +166,7 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
         if curved:  # 4
             newest = (newest + 1) % m
             pairs = min(pairs + 1, m)
-            sy[newest] = ys
+            inv_sy[newest], gamma = 1.0 / ys, ys / yy
             scale(alpha, d, S[newest])
             axpy(-1.0, g, gt, Y[newest])
         else:
@@ -175,14 +174,14 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
         if pairs == 0:
             scale(-1.0, gt, d)
         elif n < LONG:  # 2
-            two_loop(S, Y, sy, newest, pairs, gt, a, d)
+            two_loop(S, Y, inv_sy, gamma, newest, pairs, gt, a, d)
         else:
             copy(sg, a)
             copy(yg, b)
             products(S, Y, pairs, gt, sg, yg)
             if curved:
                 new_column(SY, YY, sg, yg, a, b, yy, newest, pairs)
-            gamma = coefficients(SY, YY, sg, yg, sy, newest, pairs, a, b)
+            coefficients(SY, YY, sg, yg, inv_sy, gamma, newest, pairs, a, b)
             combine(S, Y, gamma, a, b, gt, newest, pairs, d)
 
         f = accept(x, f, xt, ft, alpha, slope, control)

@@ -28,31 +28,34 @@ def armijo(phi, alpha, c1=1e-4, shrink_min=0.1, shrink_max=0.5):
         alpha *= factor
 
 
-def strong_wolfe(phi, alpha, c1=1e-4, c2=0.9, expand=5.0, guard=0.1):
-    """Algorithms 3.5 and 3.6; bisection where the cubic's minimizer is too near to an end."""
+def strong_wolfe(phi, alpha, c1=1e-4, c2=0.9, expand=5.0):
+    """Algorithm 3.5."""
     f0, slope0 = phi(0.0)
     before, first = 0.0, True
     while True:
         f, slope = phi(alpha)
-        if not f <= f0 + c1 * alpha * slope0 or (f >= phi(before)[0] and not first):
-            return zoom(phi, before, alpha, c1, c2, guard)
+        if not f <= f0 + c1 * alpha * slope0 or (f > phi(before)[0] and not first):
+            return zoom(phi, before, alpha, c1, c2)
         if abs(slope) <= -c2 * slope0:
             return alpha
         if slope >= 0:
-            return zoom(phi, alpha, before, c1, c2, guard)
+            return zoom(phi, alpha, before, c1, c2)
         before, first = alpha, False
         alpha *= expand
 
 
-def zoom(phi, lo, hi, c1, c2, guard):
-    """Algorithm 3.6."""
+def zoom(phi, lo, hi, c1, c2, guard=0.1, contract=0.66):
+    """Algorithm 3.6; bisection where the last cut was a poor one or the cubic has no minimizer between the ends."""
     f0, slope0 = phi(0.0)
+    last_width = np.inf
     while True:
-        alpha = cubic_minimizer(lo, *phi(lo), hi, *phi(hi))
-        if not guard <= (alpha - lo) / (hi - lo) <= 1 - guard:
-            alpha = 0.5 * (lo + hi)
+        width = hi - lo
+        part = (cubic_minimizer(lo, *phi(lo), hi, *phi(hi)) - lo) / width
+        usable = 0 < part < 1 and abs(width) <= contract * last_width
+        alpha = lo + (np.clip(part, guard, 1 - guard) if usable else 0.5) * width
+        last_width = abs(width)
         f, slope = phi(alpha)
-        if not f <= f0 + c1 * alpha * slope0 or f >= phi(lo)[0]:
+        if not f <= f0 + c1 * alpha * slope0 or f > phi(lo)[0]:
             hi = alpha
         else:
             if abs(slope) <= -c2 * slope0:

@@ -1,0 +1,274 @@
+"""The command line: `python -m secondorder compare`, `info` and `cache`.
+
+What was asked for goes to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130
+interrupted, 141 the reader of a pipe went away.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import sys
+import time
+
+
+def main(arguments=None):
+    """Run the command line; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    try:
+        code = parsed.run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is still buffered has nowhere to go: keep the interpreter from trying again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    except Failure as failure:
+        print(f"secondorder: {failure}", file=sys.stderr)
+        return 1
+    return code
+
+
+class Failure(Exception):
+    """An error with a sentence for the user."""
+
+
+def parser():
+    """The parser of the command line."""
+    top = argparse.ArgumentParser(prog="python -m secondorder", description="Second-order minimization: tools.")
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    sub = commands.add_parser("compare", help="our methods and scipy's on the classic functions")
+    sub.set_defaults(run=run_compare)
+    sub.add_argument("--problems", type=problem_names, metavar="A,B", help="names of test problems; default all")
+    sub.add_argument("--methods", type=method_names, metavar="A,B", help="names of methods; default all")
+    sub.add_argument("--scipy", action=argparse.BooleanOptionalAction, default=True, help="scipy's counterparts too")
+    sub.add_argument("--gtol", type=positive, help="stop when |g|_inf <= gtol max(1, |g(x0)|_inf); default 1e-8")
+    sub.add_argument("--json", action="store_true", help="print settings and records as JSON")
+    sub.add_argument("--plot", type=picture, metavar="FILE", help="write performance profiles (png, pdf, svg)")
+
+    sub = commands.add_parser("info", help="versions, processor, threads and the compile cache: for bug reports")
+    sub.set_defaults(run=run_info)
+
+    sub = commands.add_parser("cache", help="the compile cache: where it is and how large, unless told otherwise")
+    sub.set_defaults(run=run_cache)
+    action = sub.add_mutually_exclusive_group()
+    action.add_argument("--warm", action="store_true", help="compile all that any objective may need")
+    action.add_argument("--clear", action="store_true", help="delete it")
+    action.add_argument("--path", action="store_true", help="print its folder and nothing else")
+    return top
+
+
+# ------------------------------------------------------------------------------------------ arguments, checked
+
+
+def checked_names(text, look):
+    """The names in "a,b", each found by `look`, which raises a ValueError that helps."""
+    try:
+        names = [look(name.strip()) for name in text.split(",") if name.strip()]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not names:
+        raise argparse.ArgumentTypeError("no name given")
+    return names
+
+
+def problem_names(text):
+    """Names of problems."""
+    from secondorder.options import lookup
+    from secondorder.problems import PROBLEMS
+
+    return checked_names(text, lambda name: lookup("problem", name, PROBLEMS).name)
+
+
+def method_names(text):
+    """Names of methods; scipy's will do."""
+    from secondorder.minimize import find_method
+
+    return checked_names(text, lambda name: find_method(name)[0])
+
+
+def positive(text):
+    """A positive number."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} must be positive and finite")
+    return value
+
+
+def picture(text):
+    """A file that a figure can be written to; checked before the minute that it takes to have something to draw."""
+    path = pathlib.Path(text)
+    if not path.suffix:
+        raise argparse.ArgumentTypeError(f"{text!r} needs an ending that names the format, such as .png, .pdf or .svg")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
+    return path
+
+
+# --------------------------------------------------------------------------------------------------- compare
+
+
+def run_compare(parsed):
+    """Run the comparison and print it."""
+    from secondorder.compare import GTOL, METRICS, compare, performance_profile
+
+    figure = new_figure(parsed.plot) if parsed.plot else None
+    comparison = compare(
+        parsed.problems,
+        parsed.methods,
+        scipy=parsed.scipy,
+        gtol=parsed.gtol or GTOL,
+        progress=progress if sys.stderr.isatty() else None,
+    )
+    print(comparison.to_json() if parsed.json else comparison)
+    if figure is not None:
+        from secondorder import plots
+
+        for ax, metric in zip(figure.subplots(1, 2), METRICS, strict=True):
+            plots.performance_profile(performance_profile(comparison, metric), ax)
+        try:
+            figure.savefig(parsed.plot)
+        except (OSError, ValueError) as error:  # ValueError: a format that matplotlib doesn't have
+            raise Failure(f"can't write {parsed.plot}: {error}") from error
+        print(f"wrote {parsed.plot}", file=sys.stderr)
+    return 0
+
+
+def new_figure(path):
+    """An empty figure, or a failure that says what is missing."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise Failure("--plot needs matplotlib: pip install 'secondorder[plot]'") from None
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise Failure(f"can't write {path}: the format must be one of {', '.join(sorted(known))}")
+    return figure
+
+
+def progress(k, total, name):
+    """Say on the terminal how far it is."""
+    print(f"\r\033[K{k + 1}/{total} {name}", end="\r\033[K" if k + 1 == total else "", file=sys.stderr, flush=True)
+
+
+# ------------------------------------------------------------------------------------------------------ info
+
+
+def run_info(parsed):
+    """Print what a bug report needs."""
+    from secondorder import jit
+    from secondorder.compare import versions
+
+    rows = versions()
+    rows["system"] = f"{os.uname().sysname} {os.uname().release}" if hasattr(os, "uname") else sys.platform
+    rows["cpu"] = f"{rows['cpu']}, {processor()}".rstrip(", ")
+    rows["cores"] = f"{rows['cores']} of {os.cpu_count()}"
+    rows["numba threads"] = f"{jit.config.NUMBA_NUM_THREADS}, layer {threading_layer(jit.numba)}"
+    rows["blas threads"] = blas_threads()
+    rows["cuda"] = "not used by this version"
+    rows["compiler"] = "off: NUMBA_DISABLE_JIT is set" if jit.JIT_DISABLED else "on"
+    rows["cache"] = f"{jit.cache_root()}, {cache_size(jit.cache_root())}"
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name.rjust(width)}  {value}")
+    return 0
+
+
+def processor():
+    """The processor's name as its maker gives it, where the system tells."""
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return ""
+
+
+def threading_layer(numba):
+    """Numba's threading layer: the one that runs, or the setting if none has started."""
+    try:
+        return numba.threading_layer()
+    except ValueError:
+        return f"not started (setting: {numba.config.THREADING_LAYER})"
+
+
+def blas_threads():
+    """The BLAS libraries loaded and their threads."""
+    import scipy.linalg  # noqa: F401 - loads scipy's own BLAS
+
+    from secondorder.compare import blas_threads_from_environment
+
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return blas_threads_from_environment()
+    found = [
+        f"{library['num_threads']} ({library['internal_api']} {library.get('version')})"
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    ]
+    return ", ".join(found) or "no BLAS library found"
+
+
+# ----------------------------------------------------------------------------------------------------- cache
+
+
+def run_cache(parsed):
+    """Show, fill or delete the compile cache."""
+    from secondorder import jit
+
+    root = jit.cache_root()
+    if parsed.path:
+        print(root)
+    elif parsed.clear:
+        size = cache_size(root)
+        try:
+            if root.exists():
+                shutil.rmtree(root)
+        except OSError as error:
+            raise Failure(f"can't delete {root}: {error}") from error
+        print(f"deleted {root}: {size}")
+    elif parsed.warm:
+        begun = time.perf_counter()
+        n, seconds = warm(), time.perf_counter() - begun
+        print(f"{n} functions ready after {seconds:.1f} s in {jit.cache_folder()}: {cache_size(root)}")
+    else:
+        print(f"{root}: {cache_size(root)}")
+    return 0
+
+
+def cache_size(root):
+    """Number and size of the files in a folder, in words."""
+    sizes = [path.stat().st_size for path in root.rglob("*") if path.is_file()] if root.is_dir() else []
+    return f"{len(sizes)} files, {sum(sizes) / 1e6:.1f} MB" if sizes else "empty"
+
+
+def warm():
+    """Compile every method, line search, difference rule and bridge to Python; returns how many functions."""
+    from secondorder import objective
+    from secondorder.control import NOTIFY
+    from secondorder.derivatives import in_python
+    from secondorder.jit import compiled
+    from secondorder.line_searches import LINE_SEARCHES
+    from secondorder.methods import METHODS
+    from secondorder.minimize import make_plan
+
+    kept = set()
+    for name in METHODS:
+        for line_search in LINE_SEARCHES:
+            kept.update(make_plan(name, None, {"line_search": line_search}).keep)
+    for jac in ("2-point", "3-point", "cs", True):
+        kept.update(objective.python_typed(abs, jac).keep)
+    kept.add(compiled(in_python.notify, NOTIFY, "bridge"))
+    return len(kept)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

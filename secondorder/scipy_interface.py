@@ -1,0 +1,50 @@
+"""Our methods inside scipy.optimize.minimize: scipy_method(name) is what its `method` parameter takes."""
+
+import functools
+import warnings
+
+from secondorder.minimize import find_method, minimize
+from secondorder.options import unknown_names
+
+
+def scipy_method(name):
+    """A method for ``scipy.optimize.minimize(method=...)``.
+
+    Parameters
+    ----------
+    name : str
+        A name of `METHODS`.
+
+    Returns
+    -------
+    callable
+        Takes what scipy passes to a custom method; `args`, `jac`, `tol`, `callback` and `options` mean what they mean in
+        scipy. Unknown options get scipy's own OptimizeWarning; bounds and constraints raise ValueError.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.optimize
+    >>> import secondorder as so
+    >>> rosen, rosen_der = scipy.optimize.rosen, scipy.optimize.rosen_der
+    >>> result = scipy.optimize.minimize(rosen, [-1.2, 1.0], jac=rosen_der, method=so.scipy_method("bfgs"))
+    >>> result.success
+    True
+    """
+    name, module = find_method(name)
+
+    def method(
+        fun, x0, args=(), jac=None, hess=None, hessp=None, bounds=None, constraints=(), callback=None, tol=None, **options
+    ):
+        from scipy.optimize import OptimizeWarning
+
+        unknown = unknown_names(module, options)
+        if unknown:
+            # the class and the words of scipy for its own methods
+            warnings.warn(f"Unknown solver options: {', '.join(unknown)}", OptimizeWarning, stacklevel=3)
+        options = {key: value for key, value in options.items() if key not in unknown}
+        inner = getattr(fun, "fun", None)
+        if type(fun).__name__ == "MemoizeJac" and inner is not None:  # jac=True: the user's fun returns (f, g)
+            fun, jac = inner, True
+        return minimize(fun, x0, args, name, jac, hess, hessp, bounds, constraints, tol, callback, options)
+
+    return functools.update_wrapper(method, scipy_method, assigned=("__doc__",), updated=())

@@ -1,0 +1,44 @@
+"""Fixtures that tests share: the methods, the two ways an objective runs, programs in a fresh interpreter."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from secondorder import METHODS
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(params=list(METHODS))
+def method(request):
+    """Each method by name."""
+    return request.param
+
+
+@pytest.fixture(params=["numba", "python"])
+def backend(request):
+    """The objective compiled, and in the interpreter."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def program():
+    """program(text, *args, env=, cwd=) -> CompletedProcess: the text run by a fresh interpreter that sees the package."""
+
+    def run(text, *args, env=None, cwd=None, timeout=240, path=ROOT):
+        variables = os.environ | {"PYTHONPATH": str(path)} | (env or {})
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(text), *map(str, args)],
+            env={name: value for name, value in variables.items() if value is not None},
+            cwd=cwd,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
