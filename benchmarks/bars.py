@@ -13,6 +13,7 @@ two cores.
 """
 
 import argparse
+import importlib.util
 import math
 import os
 import pathlib
@@ -122,9 +123,7 @@ def small(arguments):
     import secondorder as so
 
     objective, pair = functions(rosenbrock, rosenbrock_value)
-    print(
-        f"{'':10} {'n':>3} {'ours':>10} {'same pair':>10} {'scipy':>10} {'times':>6} {'bar':>5}   iterations  evaluations"
-    )
+    print(f"{'':10} {'n':>3} {'ours':>10} {'same pair':>10} {'scipy':>10} {'times':>6} {'bar':>5}   iterations   evals")
     for (method, n), bar in BARS.items():
         x0, twin = start(n), TWINS[method]
         ours_options, theirs_options = {"gtol": GTOL}, scipy_options(twin, GTOL, 10000)
@@ -162,6 +161,7 @@ def run_c(program, *arguments):
 def core(arguments):
     """The solver as Python calls it, without the front door, against lbfgs() in C."""
     from secondorder.backends import serial
+    from secondorder.control import N_FUN
     from secondorder.minimize import make_plan
     from secondorder.objective import typed_objective
 
@@ -179,15 +179,12 @@ def core(arguments):
             outcome = run()
             best = min(best, time.perf_counter() - begun)
             run.close()
-        from secondorder.control import N_FUN
-
         rows = [("ours", outcome.n_iter, int(run.counts[N_FUN]), outcome.gnorm, best)]
         if program:
             rows.append(("liblbfgs", *run_c(program, "rosenbrock", n, GTOL, 20000)))
         for name, n_iter, n_fun, gnorm, seconds in rows:
-            print(
-                f"{name:10} {n:3} {1e6 * seconds:8.2f}us {1e9 * seconds / n_fun:12.0f}ns {n_iter:12} {n_fun:11} {gnorm:10.1e}"
-            )
+            each = 1e9 * seconds / n_fun
+            print(f"{name:10} {n:3} {1e6 * seconds:8.2f}us {each:12.0f}ns {n_iter:12} {n_fun:11} {gnorm:10.1e}")
     if program:
         shutil.rmtree(program.parent)
 
@@ -268,31 +265,29 @@ print(imported - begun, time.perf_counter() - begun)
 
 def timed(code, environment=None):
     """(seconds of a fresh process as seen from outside, what it printed as floats)."""
+    # asv takes PYTHONPATH away; the process must find the package where this one does
+    folder = pathlib.Path(importlib.util.find_spec("secondorder").origin).parent.parent
+    environment = os.environ | {"PYTHONPATH": str(folder)} | (environment or {})
     begun = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | (environment or {})
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return time.perf_counter() - begun, [float(word) for word in done.stdout.split()]
 
 
 def startup(arguments):
     """Fresh processes."""
     interpreter = min(timed("pass")[0] for _ in range(5))
-    print(f"{'python -c pass':44} {interpreter:6.3f} s")
+    print(f"{'python -c pass':48} {interpreter:6.3f} s")
     for module in ("numpy", "numba", "scipy.optimize", "secondorder"):
         seconds = min(timed(f"import {module}")[0] for _ in range(7))
-        print(f"{'import ' + module:44} {seconds - interpreter:6.3f} s more")
+        print(f"{'import ' + module + ', beyond that':48} {seconds - interpreter:6.3f} s")
     with tempfile.TemporaryDirectory() as cache:
         environment = {"NUMBA_CACHE_DIR": cache}
-        first, (_, inside) = timed(FIRST_SOLUTION, environment)
-        print(
-            f"{'first solution ever, empty cache':44} {first:6.3f} s, of which {inside:.3f} s from the first import on"
-        )
-        warm, inside = min(timed(FIRST_SOLUTION, environment) for _ in range(7))
-        print(
-            f"{'first solution of a new objective, warm cache':44} {warm:6.3f} s, of which {inside[1]:.3f} s from the first"
-        )
-        print(f"{'':44}    import on, {inside[1] - inside[0]:.3f} s after the imports")
+        first, _ = timed(FIRST_SOLUTION, environment)
+        print(f"{'process with the first solution, empty cache':48} {first:6.3f} s")
+        warm, (imported, total) = min(timed(FIRST_SOLUTION, environment) for _ in range(7))
+        print(f"{'the same, warm cache (the objective is new)':48} {warm:6.3f} s")
+        print(f"{'  from the first import on':48} {total:6.3f} s")
+        print(f"{'  after the imports':48} {total - imported:6.3f} s")
 
 
 PARTS = {"small": small, "core": core, "large": large, "dense": dense, "startup": startup}

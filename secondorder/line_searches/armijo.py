@@ -34,7 +34,7 @@ MAX_REFUSALS = 10  # points low enough that are left again because of their grad
 
 @leaf
 def interpolated(alpha, rise, last, last_rise, slope, options):
-    """Minimizer of the quadratic through the trial alpha, or of the cubic through it and last > 0, within its bounds."""
+    """Minimizer of the quadratic through the trial alpha, or of the cubic also through last > 0, within its bounds."""
     longest = options.shrink_max * alpha
     a, b = 0.0, (rise / alpha - slope) / alpha  # rise = slope alpha + b alpha^2 + a alpha^3
     if last > 0.0:

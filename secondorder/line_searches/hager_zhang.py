@@ -30,10 +30,9 @@ References
 
 import math
 
-from secondorder.control import F_MIN, TRIAL_ALPHA, TRIAL_F, TRIAL_SLOPE, stopped, value_and_gradient
-from secondorder.jit import leaf, loop
+from secondorder.control import F_MIN, stopped
 from secondorder.line_searches.memory import APPROXIMATE, C
-from secondorder.linalg.vectors import axpy, dot
+from secondorder.line_searches.trial import evaluate, is_finite, secant, wolfe
 
 NEEDS_FUN = False  # values come with gradients
 
@@ -41,40 +40,6 @@ NEEDS_FUN = False  # values come with gradients
 SECANT, SECOND_SECANT, BISECTION = 0, 1, 2
 
 
-@loop
-def evaluate(fun_grad, x, d, alpha, xt, gt, control, data):
-    """(phi(alpha), phi'(alpha)); xt and gt hold the point and its gradient."""
-    axpy(alpha, d, x, xt)
-    ft = value_and_gradient(fun_grad, xt, gt, control, data)
-    slope = dot(gt, d)
-    values = control.values
-    values[TRIAL_ALPHA], values[TRIAL_F], values[TRIAL_SLOPE] = alpha, ft, slope
-    return ft, slope
-
-
-@leaf
-def is_finite(ft, slope):
-    """May this trial point be used in a bracket?"""
-    return math.isfinite(ft) and math.isfinite(slope)
-
-
-@leaf
-def wolfe(alpha, ft, st, f, slope, roof, approximate, options):
-    """T1 or, where it holds sway, T2. nan fails every comparison."""
-    if not st >= options.c2 * slope:
-        return False
-    if ft <= f + options.c1 * alpha * slope:
-        return True
-    return approximate and ft <= roof and (2.0 * options.c1 - 1.0) * slope >= st
-
-
-@leaf
-def secant(a, sa, b, sb):
-    """Zero of the line through the slopes at a and b; nan where they are equal."""
-    return (a * sb - b * sa) / (sb - sa)
-
-
-@loop
 def search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, control, data):
     """A Wolfe step along d; see `memory` for the contract of a search."""
     roof = f + options.noise * memory[C]

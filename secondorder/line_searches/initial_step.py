@@ -13,13 +13,13 @@ import math
 
 from secondorder.control import value
 from secondorder.jit import leaf, loop
-from secondorder.line_searches.memory import ALPHA_LAST, F_LAST, SEARCHES, SLOPE_LAST, SS, SY, YY
+from secondorder.line_searches.memory import ALPHA_LAST, CAUTIOUS, F_LAST, SEARCHES, SLOPE_LAST, SS, SY, YY
 from secondorder.linalg.vectors import axpy, dot, norm_inf
 
 UNIT, SLOPE_RATIO, QUADRATIC, HAGER_ZHANG, BARZILAI_BORWEIN, CONSTANT = 0, 1, 2, 3, 4, 5
 
 INITIAL_STEPS = {
-    "unit": UNIT,  # 1, after a scaled first step: Newton and quasi-Newton methods
+    "unit": UNIT,  # 1, after a scaled first step: Newton and quasi-Newton methods; min(1, quadratic) where these ask
     "slope-ratio": SLOPE_RATIO,  # the same first-order change as last time; [1] p. 59
     "quadratic": QUADRATIC,  # minimizer of the quadratic through f_k-1, f_k and the slope; [1] eq. 3.60
     "hager-zhang": HAGER_ZHANG,  # one more f near the last step, and a quadratic through it; [2] I0-I2
@@ -93,6 +93,8 @@ def initial_step(fun, x, f, g, d, slope, xt, memory, options, control, data):
         alpha = hager_zhang(fun, x, f, d, slope, xt, memory, control, data)
     elif rule == BARZILAI_BORWEIN:
         alpha = barzilai_borwein(memory)
+    elif memory[CAUTIOUS] != 0.0:
+        alpha = min(1.0, quadratic(memory, f, slope))
     if 0.0 < alpha < math.inf:
         return min(alpha, options.alpha_max)
     return first(x, f, g, d, slope)

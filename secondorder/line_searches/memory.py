@@ -25,7 +25,8 @@ SY = 8
 YY = 9
 AVERAGE_Q = 10  # Zhang and Hager's weight and
 AVERAGE_F = 11  # average of f
-WINDOW = 12  # the last f's: MAX_WINDOW of them, in a ring
+CAUTIOUS = 12  # 1: the method's unit step may be much too long (see bfgs)
+WINDOW = 13  # the last f's: MAX_WINDOW of them, in a ring
 MAX_WINDOW = 20
 N_MEMORY = WINDOW + MAX_WINDOW
 

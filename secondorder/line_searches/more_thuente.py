@@ -13,7 +13,7 @@ With phi(alpha) = f(x + alpha d), a step is accepted when
     6.  back to 2
 
 Until a point has phi below the line of sufficient decrease and a slope >= 0, steps 3 and 4 work on
-psi(alpha) = phi(alpha) - phi(0) - c1 alpha phi'(0) wherever c lies above that line but not above phi(a).   ([1] section 3)
+psi(alpha) = phi(alpha) - phi(0) - c1 alpha phi'(0) wherever c lies above that line but not above phi(a).   ([1] sec. 3)
 
 Differs from [1]: a trial where f is not finite becomes b, infinitely high; where f can't tell two points apart, the
 slopes do (`trial.rise`); without such a step after max_trials, the last trial if it meets the weak (approximate) Wolfe
@@ -29,7 +29,16 @@ import math
 
 from secondorder.control import F_MIN, stopped
 from secondorder.jit import leaf
-from secondorder.line_searches.trial import cubic, evaluate, fall_back, is_finite, resolution, rise, secant, strong_wolfe
+from secondorder.line_searches.trial import (
+    cubic,
+    evaluate,
+    fall_back,
+    is_finite,
+    resolution,
+    rise,
+    secant,
+    strong_wolfe,
+)
 
 NEEDS_FUN = False
 
@@ -78,12 +87,13 @@ def search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, contr
         if stopped(control):
             return 0.0, f
         ft, sc = evaluate(fun_grad, x, d, c, xt, gt, control, data)
-        fc = rise(c, ft, sc, f, slope, noise, options)
-        if ft <= control.values[F_MIN] or strong_wolfe(c, fc, sc, slope, options):
+        decrease = options.c1 * c * slope
+        fc = rise(c, ft, sc, f, a, fa, sa, decrease, noise)
+        if ft <= control.values[F_MIN] or strong_wolfe(fc, decrease, sc, slope, options):
             return c, ft
 
         if is_finite(ft, sc):
-            low = fc <= options.c1 * c * slope
+            low = fc <= decrease
             first_stage = first_stage and not (low and sc >= 0.0)
             tilt = options.c1 * slope if first_stage and fc <= fa and not low else 0.0  # psi or phi
             pa, pc, qa, qc = fa - tilt * a, fc - tilt * c, sa - tilt, sc - tilt

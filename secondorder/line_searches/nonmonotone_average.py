@@ -6,7 +6,7 @@ With phi(alpha) = f(x + alpha d), a step is accepted when
 
 A_0 = f_0, Q_0 = 1;   Q_k+1 = average Q_k + 1,   A_k+1 = (average Q_k A_k + f_k+1) / Q_k+1.      ([1] eq. 1.5, 1.6)
 
-average = 0 is `armijo`, average = 1 the plain mean of all f. The loop, its cost and its interpolation are those of `armijo`.
+average = 0 is `armijo`, average = 1 the plain mean of all f. Loop, cost and interpolation are those of `armijo`.
 
 Differs from [1]: no Wolfe condition; A_k = f where rounding has put it lower.
 

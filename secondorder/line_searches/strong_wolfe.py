@@ -15,9 +15,10 @@ With phi(alpha) = f(x + alpha d), a step is accepted when
 
 lo has the lowest phi of all points with sufficient decrease; a minimum lies between lo and hi, in either order.
 
-Differs from [1]: algorithms 3.5 and 3.6 are one loop, with one evaluation; where phi(c) = phi(lo) the slope decides; a
-point where f is not finite counts as infinitely high; where f can't tell two points apart, the slopes do (`trial.rise`);
-without such a step after max_trials, the last trial if it meets the weak (approximate) Wolfe conditions, else lo.
+Differs from [1]: algorithms 3.5 and 3.6 are one loop with one evaluation; step 2 comes first; where phi(c) = phi(lo)
+the slope decides; a point where f is not finite counts as infinitely high; where f can't tell two points apart, the
+slopes do (`trial.rise`); without such a step after max_trials, the last trial if it meets the weak (approximate) Wolfe
+conditions, else lo.
 
 References
 ----------
@@ -57,10 +58,11 @@ def search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, contr
         if stopped(control):
             return 0.0, f
         ft, st = evaluate(fun_grad, x, d, c, xt, gt, control, data)
-        ct = rise(c, ft, st, f, slope, noise, options)
-        if ft <= control.values[F_MIN] or strong_wolfe(c, ct, st, slope, options):
+        decrease = options.c1 * c * slope
+        ct = rise(c, ft, st, f, lo, lo_rise, lo_slope, decrease, noise)
+        if ft <= control.values[F_MIN] or strong_wolfe(ct, decrease, st, slope, options):
             return c, ft
-        if is_finite(ft, st) and ct <= options.c1 * c * slope and ct <= lo_rise:
+        if is_finite(ft, st) and ct <= decrease and ct <= lo_rise:
             if st * (hi - lo) >= 0.0:
                 hi, hi_rise, hi_slope = lo, lo_rise, lo_slope
             lo, lo_rise, lo_slope = c, ct, st

@@ -1,15 +1,15 @@
 """One trial of a line search: evaluated, judged, interpolated. What several searches share.
 
-With phi(alpha) = f(x + alpha d). Searches that compare values do it through `rise`, phi(alpha) - phi(0), so that a decrease
-smaller than the rounding of f is not mistaken for one.
+With phi(alpha) = f(x + alpha d). Values are compared as differences phi(alpha) - phi(0): a bound phi(0) - decrease
+would round to phi(0) where the decrease is small, and pass a step that does nothing.
 """
 
 import math
 
 from secondorder.control import TRIAL_ALPHA, TRIAL_F, TRIAL_SLOPE, stopped, value, value_and_gradient
 from secondorder.jit import leaf, loop
-from secondorder.line_searches.memory import APPROXIMATE, C
 from secondorder.linalg.vectors import axpy, dot
+from secondorder.line_searches.memory import APPROXIMATE, C
 
 ROUNDING = 4.0 * 2.0**-52  # a relative change of f that is taken for rounding,
 LAST_ROUNDING = 1e-10  # and by a search about to fail: f summed from a million terms loses about so much
@@ -45,7 +45,7 @@ def is_finite(ft, slope):
 @leaf
 def wolfe(alpha, ft, st, f, slope, roof, approximate, options):
     """The Wolfe conditions T1 or, where they hold sway, the approximate ones T2 (see hager_zhang). nan fails both."""
-    if not st >= options.c2 * slope:
+    if not options.c2 * slope <= st < math.inf:
         return False
     if ft - f <= options.c1 * alpha * slope:  # a difference, so that no null step passes by rounding
         return True
@@ -59,20 +59,21 @@ def resolution(f, memory, options):
 
 
 @leaf
-def rise(alpha, ft, st, f, slope, noise, options):
-    """phi(alpha) - phi(0); by the trapezoid rule on the slopes where both it and the decrease asked for are noise.
+def rise(c, ft, st, f, a, a_rise, a_slope, decrease, noise):
+    """phi(c) - phi(0), given that of the best point a so far, and the decrease < 0 that is asked for.
 
-    The trapezoid rule turns `rise <= c1 alpha phi'(0)` into phi'(alpha) <= (2 c1 - 1) phi'(0), which is T2 of hager_zhang.
+    Where the change from a and that decrease are both noise, the slopes tell the change, by the trapezoid rule. From
+    a = 0, `rise <= c1 c phi'(0)` then means phi'(c) <= (2 c1 - 1) phi'(0), which is T2 of hager_zhang.
     """
-    if abs(ft - f) <= noise and -options.c1 * alpha * slope <= noise:
-        return 0.5 * alpha * (slope + st)
+    if abs(ft - f - a_rise) <= noise and -decrease <= noise:
+        return a_rise + 0.5 * (c - a) * (a_slope + st)
     return ft - f
 
 
 @leaf
-def strong_wolfe(alpha, rise, st, slope, options):
+def strong_wolfe(rise, decrease, st, slope, options):
     """Sufficient decrease and |phi'(alpha)| <= c2 |phi'(0)|. nan fails."""
-    return rise <= options.c1 * alpha * slope and abs(st) <= -options.c2 * slope
+    return rise <= decrease and abs(st) <= -options.c2 * slope
 
 
 @leaf

@@ -1,6 +1,7 @@
 """Armijo backtracking and the strong Wolfe search as in Nocedal and Wright's textbook, for functions of one variable.
 
-Each takes phi(alpha) -> (value, slope) and returns the step.
+Each takes phi(alpha) -> (value, slope) and returns the step. Unlike the book's, the strong Wolfe search takes a step
+that meets both conditions before it compares it with another.
 """
 
 import numpy as np
@@ -34,10 +35,10 @@ def strong_wolfe(phi, alpha, c1=1e-4, c2=0.9, expand=5.0):
     before, first = 0.0, True
     while True:
         f, slope = phi(alpha)
+        if f <= f0 + c1 * alpha * slope0 and abs(slope) <= -c2 * slope0:
+            return alpha
         if not f <= f0 + c1 * alpha * slope0 or (f > phi(before)[0] and not first):
             return zoom(phi, before, alpha, c1, c2)
-        if abs(slope) <= -c2 * slope0:
-            return alpha
         if slope >= 0:
             return zoom(phi, alpha, before, c1, c2)
         before, first = alpha, False
@@ -55,11 +56,11 @@ def zoom(phi, lo, hi, c1, c2, guard=0.1, contract=0.66):
         alpha = lo + (np.clip(part, guard, 1 - guard) if usable else 0.5) * width
         last_width = abs(width)
         f, slope = phi(alpha)
+        if f <= f0 + c1 * alpha * slope0 and abs(slope) <= -c2 * slope0:
+            return alpha
         if not f <= f0 + c1 * alpha * slope0 or f > phi(lo)[0]:
             hi = alpha
         else:
-            if abs(slope) <= -c2 * slope0:
-                return alpha
             if slope * (hi - lo) >= 0:
                 hi = lo
             lo = alpha
