@@ -238,7 +238,7 @@ def run_cache(parsed):
     elif parsed.warm:
         begun = time.perf_counter()
         n, seconds = warm(), time.perf_counter() - begun
-        print(f"{n} functions ready after {seconds:.1f} s in {jit.cache_folder()}: {cache_size(root)}")
+        print(f"{n} combinations ready after {seconds:.1f} s in {jit.cache_folder()}: {cache_size(root)}")
     else:
         print(f"{root}: {cache_size(root)}")
     return 0
@@ -251,23 +251,23 @@ def cache_size(root):
 
 
 def warm():
-    """Compile every method, line search, difference rule and bridge to Python; returns how many functions."""
-    from secondorder import objective
-    from secondorder.control import NOTIFY
-    from secondorder.derivatives import in_python
-    from secondorder.jit import compiled
+    """Compile every method, line search, difference rule and bridge to Python, by using them; returns how many runs."""
     from secondorder.line_searches import LINE_SEARCHES
     from secondorder.methods import METHODS
-    from secondorder.minimize import make_plan
+    from secondorder.minimize import minimize
 
-    kept = set()
-    for name in METHODS:
-        for line_search in LINE_SEARCHES:
-            kept.update(make_plan(name, None, {"line_search": line_search}).keep)
-    for jac in ("2-point", "3-point", "cs", True):
-        kept.update(objective.python_typed(abs, jac).keep)
-    kept.add(compiled(in_python.notify, NOTIFY, "bridge"))
-    return len(kept)
+    def fun(x):
+        return x @ x
+
+    def pair(x):
+        return x @ x, 2.0 * x
+
+    parts = [(method, search) for method in METHODS for search in LINE_SEARCHES]
+    runs = [(pair, True, *part) for part in parts] + [(fun, jac, *parts[0]) for jac in ("2-point", "3-point", "cs")]
+    for objective, jac, method, search in runs:
+        options = {"maxiter": 1, "line_search": search}
+        minimize(objective, [1.0, 1.0], jac=jac, method=method, options=options, callback=id, backend="python")
+    return len(runs)
 
 
 if __name__ == "__main__":

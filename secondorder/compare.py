@@ -530,10 +530,8 @@ def settings_text(settings):
 
 def versions():
     """Versions of what the answers depend on, and the processor."""
-    import secondorder
-
     found = {name: metadata.version(name) for name in ("numpy", "scipy", "numba", "llvmlite")}
-    python = {"secondorder": secondorder.__version__, "python": platform.python_version()}
+    python = {"secondorder": sys.modules[__package__].__version__, "python": platform.python_version()}
     return python | found | {"cpu": llvm.get_host_cpu_name(), "cores": cores()}
 
 

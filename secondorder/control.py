@@ -12,6 +12,7 @@ from secondorder.jit import (
     JIT_DISABLED,
     atomic_load,
     function_at,
+    inlined,
     integers,
     intp,
     leaf,
@@ -98,6 +99,8 @@ GRAD_TOL = 17  # gtol
 GRAD_RTOL = 18  # grtol
 N_VALUES = 20
 
+IN_UNITS_OF_F = (F, GNORM, F_BEST, THRESHOLD, F_MIN, DECREASE, SLOPE, TRIAL_F, TRIAL_SLOPE, EXPECTED, HOPED)
+
 # columns of the trace, one row per iteration, the start included
 TRACE = ("nit", "fun", "optimality", "step", "alpha", "nfev", "njev", "nhev")
 
@@ -125,13 +128,13 @@ def look_around(counts):
         counts[STOP] = SIGNAL
 
 
-@leaf
+@inlined
 def stopped(control):
     """Has anything asked the run to end?"""
     return atomic_load(control.counts, STOP) != RUNNING
 
 
-@leaf
+@inlined
 def _spent(counts):
     """After an evaluation: the budget, and now and then the clock and signals."""
     if counts[N_FUN] >= counts[MAX_FUN] and counts[STOP] == RUNNING:
@@ -141,7 +144,7 @@ def _spent(counts):
         look_around(counts)
 
 
-@loop
+@inlined
 def value(fun, x, control, data):
     """f(x), counted."""
     f = fun(x, data) * control.values[SCALE]
@@ -150,7 +153,7 @@ def value(fun, x, control, data):
     return f
 
 
-@loop
+@inlined
 def value_and_gradient(fun_grad, x, g, control, data):
     """f(x), counted; g <- its gradient."""
     f = fun_grad(x, g, data)
@@ -164,7 +167,7 @@ def value_and_gradient(fun_grad, x, g, control, data):
     return f
 
 
-@leaf
+@inlined
 def stopping_test(f, g, control):
     """The reason to stop at (f, g), or RUNNING. Every method calls it once per iterate; it also writes the trace."""
     counts, values = control.counts, control.values
@@ -218,7 +221,7 @@ def record(control):
         t[row, 5], t[row, 6], t[row, 7] = counts[N_FUN], counts[N_GRAD], counts[N_HVP] + counts[N_HESS]
 
 
-@leaf
+@inlined
 def accept(x, f, xt, ft, alpha, slope, control):
     """x <- xt: the step is taken. Keeps x in control.best when a step goes up from the best point. Returns ft."""
     counts, values = control.counts, control.values
@@ -238,7 +241,7 @@ def accept(x, f, xt, ft, alpha, slope, control):
     return ft
 
 
-@leaf
+@inlined
 def move(x, xt):
     """x <- xt; returns (|xt - x|_inf, |xt|_inf)."""
     step, size = 0.0, 0.0

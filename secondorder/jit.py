@@ -14,6 +14,7 @@ objective: the objective reaches it as the address of compiled code. What each p
 Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address" is the function itself.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -27,8 +28,9 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import config, njit, types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.codegen import CPUCodeLibrary
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import FunctionType
 from numba.experimental.function_type import _get_jit_address
@@ -47,6 +49,11 @@ BRIDGE = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper"
 def leaf(function):
     """Decorator for numerics that never see the objective: vectors, scalars, small matrices."""
     return njit(**KERNEL)(function)
+
+
+def inlined(function):
+    """A leaf so small that calling it costs more than doing it: LLVM is told to inline it."""
+    return njit(forceinline=True, **KERNEL)(function)
 
 
 def loop(function):
@@ -150,6 +157,39 @@ class _PackageCache(FunctionCache):
     _impl_class = _CacheImpl
 
 
+class _OptimizeOnce(event.Listener):
+    """While a kernel is compiled: leave its callees unoptimized, and optimize once, the whole.
+
+    Numba runs LLVM's passes on every callee before it runs them again on the caller that they are inlined in, and a solver
+    has some forty callees that nothing calls directly.
+    """
+
+    def __init__(self):
+        self.depth = 0
+
+    def on_start(self, happening):
+        self.depth += 1
+
+    def on_end(self, happening):
+        self.depth -= 1
+
+    @contextlib.contextmanager
+    def active(self):
+        """Inside: only the outermost function that is being compiled is optimized."""
+        original = CPUCodeLibrary._optimize_final_module
+
+        def optimize(library):
+            if self.depth <= 1:
+                original(library)
+
+        with event.install_listener("numba:compile", self):
+            CPUCodeLibrary._optimize_final_module = optimize
+            try:
+                yield
+            finally:
+                CPUCodeLibrary._optimize_final_module = original
+
+
 CACHE_FAULTS = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, AttributeError, ImportError)
 
 
@@ -163,7 +203,8 @@ def compiled(function, signature, flags="kernel"):
     dispatcher = njit(**options)(function)
     try:
         dispatcher._cache = _PackageCache(function)
-        dispatcher.compile(signature)
+        with _OptimizeOnce().active() if flags == "kernel" else contextlib.nullcontext():
+            dispatcher.compile(signature)
     except CACHE_FAULTS as fault:
         _warn_once(
             f"secondorder: the compile cache in {cache_root()} is unusable ({type(fault).__name__}: {fault}); "

@@ -20,7 +20,7 @@ from secondorder.backends import serial
 from secondorder.derivatives.trampolines import copied
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
-from secondorder.objective import DIFFERENCES, Objective, typed_objective
+from secondorder.objective import DIFFERENCES, Given, Objective, typed_objective
 from secondorder.options import lookup, parse
 from secondorder.result import OptimizeResult
 from secondorder.status import (
@@ -128,7 +128,8 @@ def minimize(
     plan = find_plan(method, tol, options)
 
     # 2 the objective
-    typed, args_type = typed_objective(fun, jac, args, plan.needs_fun, backend)
+    given = Given(fun, jac, hessp, hess)
+    typed, args_type = typed_objective(given, args, plan.needs, backend)
     bound = typed.bind(args, args_type)
 
     # 3, 4 the backend runs the solver
@@ -139,7 +140,7 @@ def minimize(
         try:
             outcome = run() if typed.in_python is None else interruptible(run)
         except serial.WroteX:  # once more, with a copy of x for the user's function
-            run.retype(typed_objective(fun, jac, args, plan.needs_fun, backend, copied)[0])
+            run.retype(typed_objective(given, args, plan.needs, backend, copied)[0])
             outcome = run()
     except BaseException as error:
         run.recover()
@@ -303,69 +304,66 @@ def interruptible(run):
 
 def result_of(run, reason, begun, detail=None):
     """The outcome as people read it."""
-    counts, values, plan = run.counts, run.values, run.plan
+    plan, typed = run.plan, run.typed
     if reason == ROUNDING and not plan.run.strict:
         reason = PRECISION
     status, word, sentence = REASONS[reason]
-    factor = values[c.SCALE]
-    f, gnorm, threshold = values[c.F] / factor, values[c.GNORM] / factor, values[c.THRESHOLD] / factor
-    n_iter, n_fun, n_grad = counts[c.N_ITER], counts[c.N_FUN], counts[c.N_GRAD]
-    fields = OptimizeResult(
+    counts, values = run.counts.tolist(), run.unscaled_values()  # Python numbers: indexing arrays is slow
+    gnorm = values[c.GNORM]
+    result = OptimizeResult(
         x=run.x,
-        fun=float(f),
+        fun=values[c.F],
         jac=run.gradient(),
         success=status == CONVERGED,
         status=status,
-        message=detail or message(reason, sentence, run, float(f), float(gnorm), float(threshold)),
+        message=detail or message(reason, sentence, values),
         reason=word,
-        criteria=criteria(run, float(gnorm), float(threshold)),
-        optimality=float(gnorm),
-        nit=int(n_iter),
-        nfev=int(n_fun),
-        njev=int(n_grad),
-        nhev=int(counts[c.N_HVP] + counts[c.N_HESS]),
-        nrestart=int(counts[c.N_RESTART]),
-        nskip=int(counts[c.N_SKIP]),
+        criteria=criteria(plan.run, values),
+        optimality=gnorm,
+        nit=counts[c.N_ITER],
+        nfev=counts[c.N_FUN],
+        njev=counts[c.N_GRAD],
+        nhev=counts[c.N_HVP] + counts[c.N_HESS],
+        nrestart=counts[c.N_RESTART],
+        nskip=counts[c.N_SKIP],
         elapsed=time.perf_counter() - begun,
         method=plan.name,
-        derivatives=run.typed.derivatives,
-        backend=run.typed.backend,
+        derivatives=typed.derivatives,
+        backend=typed.backend,
     )
-    if plan.extras is not None:
-        fields.update(plan.extras(run.n, plan.own, run.work))
+    if run.extra_fields is not None:
+        result.update(run.extra_fields)
     if plan.run.history:
-        rows = run.trace[: int(n_iter) + 1]
-        fields["history"] = {name: rows[:, k].copy() for k, name in enumerate(c.TRACE)}
-    return fields
+        rows = run.trace[: counts[c.N_ITER] + 1]
+        result["history"] = {name: rows[:, k].copy() for k, name in enumerate(c.TRACE)}
+    return result
 
 
-def criteria(run, gnorm, threshold):
+def criteria(options, values):
     """Each stopping criterion in force: its value, its threshold, whether it is met."""
-    met = [{"name": "gtol", "value": gnorm, "threshold": threshold, "met": gnorm <= threshold}]
-    values = run.values
-    if run.plan.run.xtol > 0.0:
-        value = float(values[c.STEP] / values[c.X_NORM]) if values[c.X_NORM] > 0.0 else math.inf
-        met.append({"name": "xtol", "value": value, "threshold": run.plan.run.xtol, "met": value <= run.plan.run.xtol})
-    if run.plan.run.ftol > 0.0:
+    gnorm, threshold = values[c.GNORM], values[c.THRESHOLD]
+    found = ({"name": "gtol", "value": gnorm, "threshold": threshold, "met": gnorm <= threshold},)
+    if options.xtol > 0.0:
+        value = values[c.STEP] / values[c.X_NORM] if values[c.X_NORM] > 0.0 else math.inf
+        found += ({"name": "xtol", "value": value, "threshold": options.xtol, "met": value <= options.xtol},)
+    if options.ftol > 0.0:
         size = max(abs(values[c.F]), abs(values[c.F] + values[c.DECREASE]))
-        value = float(abs(values[c.DECREASE]) / size) if size > 0.0 else 0.0
-        met.append({"name": "ftol", "value": value, "threshold": run.plan.run.ftol, "met": value <= run.plan.run.ftol})
-    return tuple(met)
+        value = abs(values[c.DECREASE]) / size if size > 0.0 else 0.0
+        found += ({"name": "ftol", "value": value, "threshold": options.ftol, "met": value <= options.ftol},)
+    return found
 
 
-def message(reason, sentence, run, f, gnorm, threshold):
+def message(reason, sentence, values):
     """The sentence of a reason, with the numbers that show it."""
-    values = run.values
-    factor = values[c.SCALE]
-    text = f"{sentence}: |g|_inf = {gnorm:.3g}, tolerance {threshold:.3g}"
+    if reason == BELOW_FMIN:
+        return f"{sentence} (fmin = {values[c.F_MIN]:.3g}, f = {values[c.F]:.3g})"
+    text = f"{sentence}: |g|_inf = {values[c.GNORM]:.3g}, tolerance {values[c.THRESHOLD]:.3g}"
     if reason in (ROUNDING, PRECISION, NO_DECREASE):
         text += (
-            f"; the last search had slope {values[c.SLOPE] / factor:.3g}, hoped for a decrease of "
-            f"{values[c.EXPECTED] / factor:.3g} in f = {f:.6g}, and ended at step {values[c.TRIAL_ALPHA]:.3g} with "
-            f"f - f(x) = {(values[c.TRIAL_F] - values[c.F]) / factor:.3g} and slope {values[c.TRIAL_SLOPE] / factor:.3g}"
+            f"; the last search had slope {values[c.SLOPE]:.3g}, hoped for a decrease of {values[c.EXPECTED]:.3g} in "
+            f"f = {values[c.F]:.6g}, and ended at step {values[c.TRIAL_ALPHA]:.3g} with f - f(x) = "
+            f"{values[c.TRIAL_F] - values[c.F]:.3g} and slope {values[c.TRIAL_SLOPE]:.3g}"
         )
-    elif reason == BELOW_FMIN:
-        text = f"{sentence} (fmin = {values[c.F_MIN] / factor:.3g}, f = {f:.3g})"
     return text
 
 

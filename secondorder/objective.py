@@ -13,6 +13,7 @@ import functools
 import types as python_types
 import warnings
 from collections import OrderedDict
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from secondorder.derivatives import finite_differences, in_python, trampolines
 from secondorder.jit import (
     FUN,
     FUN_GRAD,
+    HESS,
+    HVP,
     Pinned,
     address_of,
     compiled,
@@ -75,8 +78,8 @@ class Objective:
 class Typed:
     """The typed functions of an objective, as addresses, and what to call them with."""
 
-    def __init__(self, fun, fun_grad, derivatives, cost, in_python=None, inner=None, keep=()):
-        self.fun, self.fun_grad = fun, fun_grad
+    def __init__(self, fun, fun_grad, hvp, hess, derivatives, cost, in_python=None, inner=None, keep=()):
+        self.fun, self.fun_grad, self.hvp, self.hess = fun, fun_grad, hvp, hess  # 0: not needed
         self.derivatives = derivatives
         self.cost = cost  # evaluations of f in one value-and-gradient call, as a function of n
         self.in_python = in_python  # InPython(args), for objectives that run in Python
@@ -124,20 +127,31 @@ _typed = OrderedDict()
 MAX_TYPED = 512
 
 
-def typed_objective(fun, jac, args, needs_fun, backend="auto", own=trampolines.itself):
-    """The Typed of this objective: remembered, or compiled now."""
+class Given(NamedTuple):
+    """What the user gave."""
+
+    fun: object
+    jac: object = None
+    hessp: object = None
+    hess: object = None
+
+
+def typed_objective(given, args, needs, backend="auto", own=trampolines.itself):
+    """(the Typed of this objective, type of args): remembered, or compiled now. needs: of "fun", "grad", "hvp", "hess"."""
     args_type = type_of(args)
     try:
-        key = (identity(fun), identity(jac), args_type, needs_fun, backend, own)
+        key = (*map(identity, given), args_type, needs, backend, own)
         found = _typed.get(key)
     except TypeError:  # something unhashable was captured or given
         key = found = None
+    if found is not None and found.in_python is not None:
+        found = python_typed(given, needs)  # equal code is not the same function: it may count its calls
     if found is None:
-        found = make_typed(fun, jac, args_type, needs_fun, backend, own)
+        found = make_typed(given, args_type, needs, backend, own)
         if key is not None:
             # the functions are kept with their compiled form, so that no identity is ever used twice
             _typed[key] = found
-            found.keep += (fun, jac)
+            found.keep += given
             if len(_typed) > MAX_TYPED:
                 _typed.popitem(last=False)
     return found, args_type
@@ -174,94 +188,116 @@ class NotCompilable(Exception):
     """Why a function has to run in Python."""
 
 
-def make_typed(fun, jac, args_type, needs_fun, backend, own):
+def make_typed(given, args_type, needs, backend, own):
     """Compile the objective's typed functions, or fall back to Python with one warning."""
     if backend != "python":
         try:
-            return compile_typed(fun, jac, args_type, needs_fun, own)
+            return compile_typed(given, args_type, needs, own)
         except NotCompilable as reason:
             if backend == "numba":
-                raise TypeError(f"backend='numba', but fun or jac can't be compiled: {reason}") from reason
+                raise TypeError(f"backend='numba', but the objective can't be compiled: {reason}") from reason
             warnings.warn(
                 f"running the objective in Python, since Numba can't compile it: {reason}. "
                 "Results are the same; pass backend='python' to say that this is meant.",
                 RuntimeWarning,
                 stacklevel=4,
             )
-    if isinstance(fun, Objective):
-        fun, jac = _in_python_pair(fun), True
-    return python_typed(fun, jac)
+    return python_typed(given, needs)
 
 
-def compile_typed(fun, jac, args_type, needs_fun, own):
+def compile_typed(given, args_type, needs, own):
     """Typed functions made by Numba; NotCompilable if it can't."""
     if args_type is None:
         raise NotCompilable("args hold a value of a type unknown to Numba")
-    fun_at = fun_grad_at = 0
-    keep, inner, derivatives, cost = (), None, "given", _one
     try:
-        if isinstance(fun, Objective):
-            fun_grad = trampolines.in_place(as_compiled(fun.fun_grad), args_type, own)
-            if needs_fun and fun.fun is not None:
-                keep = (trampolines.fun(as_compiled(fun.fun), args_type, own),)
-            elif needs_fun:
-                keep = (trampolines.value_of_in_place(as_compiled(fun.fun_grad), args_type, own),)
-        elif jac is True:
-            fun_grad = trampolines.fun_with_jac(as_compiled(fun), args_type, own)
-            if needs_fun:
-                keep = (trampolines.value_of_pair(as_compiled(fun), args_type, own),)
-        elif callable(jac):
-            fun_grad = trampolines.fun_and_jac(as_compiled(fun), as_compiled(jac), args_type, own)
-            if needs_fun:
-                keep = (trampolines.fun(as_compiled(fun), args_type, own),)
-        else:
-            derivatives, cost = DIFFERENCES[jac or "2-point"]
-            keep = (trampolines.fun(as_compiled(fun), args_type, own),) if jac != "cs" or needs_fun else ()
-            if jac == "cs":
-                fun_grad = trampolines.complex_step(as_compiled(fun), args_type, own)
-            else:
-                fun_grad = differences(jac or "2-point")
-                inner = address_of(keep[0], FUN)
-        if keep:
-            fun_at = address_of(keep[0], FUN)
-            if inner is not None:
-                # differences get a frame as data, and so must fun
-                fun_through = compiled(finite_differences.value, FUN)
-                fun_at, keep = address_of(fun_through, FUN), (*keep, fun_through)
-        fun_grad_at = address_of(fun_grad, FUN_GRAD)
+        fun, fun_grad, inner, derivatives, cost = compile_first_order(given, args_type, "fun" in needs, own)
+        hvp = compile_hvp(given, args_type, own) if "hvp" in needs else None
+        hess = compile_hess(given, args_type, own) if "hess" in needs else None
     except NotCompilable:
         raise
     except Exception as error:  # whatever Numba makes of it
         raise NotCompilable(first_line(error)) from error
-    return Typed(fun_at, fun_grad_at, derivatives, cost, inner=inner, keep=(*keep, fun_grad))
+    keep = (fun, fun_grad, hvp, hess)
+    if inner is not None:  # differences get a frame as data, and so must fun
+        fun, keep = compiled(finite_differences.value, FUN), (*keep, fun)
+    return Typed(*addresses(fun, fun_grad, hvp, hess), derivatives, cost, inner=inner, keep=keep)
 
 
-def python_typed(fun, jac):
+def compile_first_order(given, args_type, needs_fun, own):
+    """(fun or None, fun_grad, address of the fun that differences are taken of or None, derivatives, cost)."""
+    fun, jac = given.fun, given.jac
+    make = functools.partial(_trampoline, args_type, own)
+    if isinstance(fun, Objective):
+        fun_grad = make(trampolines.in_place, fun.fun_grad)
+        if needs_fun and fun.fun is not None:
+            return make(trampolines.fun, fun.fun), fun_grad, None, "given", _one
+        return make(trampolines.value_of_in_place, fun.fun_grad) if needs_fun else None, fun_grad, None, "given", _one
+    if jac is True:
+        value = make(trampolines.value_of_pair, fun) if needs_fun else None
+        return value, make(trampolines.fun_with_jac, fun), None, "given", _one
+    if callable(jac):
+        value = make(trampolines.fun, fun) if needs_fun else None
+        return value, make(trampolines.fun_and_jac, fun, jac), None, "given", _one
+    derivatives, cost = DIFFERENCES[jac or "2-point"]
+    if jac == "cs":
+        value = make(trampolines.fun, fun) if needs_fun else None
+        return value, make(trampolines.complex_step, fun), None, derivatives, cost
+    value = make(trampolines.fun, fun)
+    return value, differences(jac or "2-point"), address_of(value, FUN), derivatives, cost
+
+
+def compile_hvp(given, args_type, own):
+    """hvp, of an Objective or from hessp."""
+    if isinstance(given.fun, Objective) and given.fun.hvp is not None:
+        return _trampoline(args_type, own, trampolines.hvp_in_place, given.fun.hvp)
+    return _trampoline(args_type, own, trampolines.hvp_returned, required("hessp", given.hessp))
+
+
+def compile_hess(given, args_type, own):
+    """hess, of an Objective or as given."""
+    if isinstance(given.fun, Objective) and given.fun.hess is not None:
+        return _trampoline(args_type, own, trampolines.hess_in_place, given.fun.hess)
+    return _trampoline(args_type, own, trampolines.hess_returned, required("hess", given.hess))
+
+
+def _trampoline(args_type, own, make, *users):
+    return make(*map(as_compiled, users), args_type, own)
+
+
+def required(name, function):
+    """The function, or a ValueError that says that the method needs it."""
+    if function is None:
+        raise ValueError(f"the method needs {name}: pass {name}=, or an Objective that has it")
+    return function
+
+
+def addresses(fun, fun_grad, hvp, hess):
+    """Addresses of typed functions; 0 for None."""
+    typed = ((fun, FUN), (fun_grad, FUN_GRAD), (hvp, HVP), (hess, HESS))
+    return [0 if function is None else address_of(function, signature) for function, signature in typed]
+
+
+def python_typed(given, needs):
     """Typed functions that call the interpreter."""
-    pair = jac is True
-    given = callable(jac)
     bridge = functools.partial(compiled, flags="bridge")
-    fun_typed = bridge(in_python.fun, FUN)
-    inner, derivatives, cost = None, "given", _one
-    if pair or given:
+    functions = in_python.InPython.of_objective if isinstance(given.fun, Objective) else in_python.InPython
+    fun, inner, derivatives, cost = bridge(in_python.fun, FUN), None, "given", _one
+    jac = given.jac
+    if jac is True or callable(jac) or isinstance(given.fun, Objective):
         fun_grad = bridge(in_python.fun_grad, FUN_GRAD)
     else:
         derivatives, cost = DIFFERENCES[jac or "2-point"]
         if jac == "cs":
             fun_grad = bridge(in_python.complex_step, FUN_GRAD)
         else:
-            fun_grad = differences(jac or "2-point")
-            inner = address_of(fun_typed, FUN)
-            fun_typed = compiled(finite_differences.value, FUN)
-    return Typed(
-        address_of(fun_typed, FUN),
-        address_of(fun_grad, FUN_GRAD),
-        derivatives,
-        cost,
-        in_python=functools.partial(in_python.InPython, fun, jac if given else None, pair),
-        inner=inner,
-        keep=(fun_typed, fun_grad),
-    )
+            fun_grad, inner = differences(jac or "2-point"), address_of(fun, FUN)
+    hvp = bridge(in_python.hvp, HVP) if "hvp" in needs else None
+    hess = bridge(in_python.hess, HESS) if "hess" in needs else None
+    keep = (fun, fun_grad, hvp, hess)
+    if inner is not None:
+        fun = compiled(finite_differences.value, FUN)
+    bind = functools.partial(functions, given)
+    return Typed(*addresses(fun, fun_grad, hvp, hess), derivatives, cost, in_python=bind, inner=inner, keep=keep)
 
 
 def differences(kind):
@@ -272,16 +308,6 @@ def differences(kind):
 
 def _one(n):
     return 1
-
-
-def _in_python_pair(objective):
-    """fun(x, *args) -> (f, g) from an Objective that has to run in Python."""
-
-    def pair(x, *args):
-        g = np.full_like(x, np.nan)
-        return objective.fun_grad(x, g, *args), g
-
-    return pair
 
 
 def as_compiled(function):

@@ -18,7 +18,7 @@ class RunOptions(NamedTuple):
     fmin: float = -math.inf  # f at or below fmin is unbounded; default -1e20 max(1, |f(x0)|)
     maxiter: int = -1  # default max(10000, 200 n)
     maxfev: int = 2**62  # evaluations of f, those made for differences included
-    time_limit: float = math.inf  # seconds
+    time_limit: float = math.inf  # seconds, at least 0; looked at after an evaluation
     history: bool = False  # record a row an iteration
     disp: bool = False  # print the message at the end
     on_error: str = "raise"  # or "return": what an exception in the user's function does

@@ -23,10 +23,11 @@ def scipy_method(name):
 
     Examples
     --------
-    >>> import numpy as np, scipy.optimize
+    >>> import scipy.optimize
     >>> import secondorder as so
-    >>> rosen, rosen_der = scipy.optimize.rosen, scipy.optimize.rosen_der
-    >>> result = scipy.optimize.minimize(rosen, [-1.2, 1.0], jac=rosen_der, method=so.scipy_method("bfgs"))
+    >>> def fun(x):
+    ...     return 100.0 * (x[1] - x[0] ** 2) ** 2 + (1.0 - x[0]) ** 2
+    >>> result = scipy.optimize.minimize(fun, [-1.2, 1.0], method=so.scipy_method("bfgs"))
     >>> result.success
     True
     """

@@ -27,7 +27,7 @@ def backend(request):
 
 @pytest.fixture(scope="session")
 def program():
-    """program(text, *args, env=, cwd=) -> CompletedProcess: the text run by a fresh interpreter that sees the package."""
+    """program(text, *args, env=, cwd=, path=) -> CompletedProcess: the text run by a fresh interpreter."""
 
     def run(text, *args, env=None, cwd=None, timeout=240, path=ROOT):
         variables = os.environ | {"PYTHONPATH": str(path)} | (env or {})

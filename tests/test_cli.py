@@ -164,7 +164,7 @@ def test_nothing_is_left_to_compile_once_the_cache_is_warm(tmp_path):
     """For one method and one search, which stand for all of the tables."""
     warmed = python("-c", WARM, cache=tmp_path)
     assert warmed.returncode == 0, warmed.stderr
-    assert "functions ready" in warmed.stdout
+    assert "combinations ready" in warmed.stdout
     before = files_in(tmp_path)
     assert before
     used = python("-c", USE, cache=tmp_path)

@@ -4,6 +4,7 @@ An error names the argument, its value, the rule and the way out.
 """
 
 import functools
+import sys
 import warnings
 
 import numpy as np
@@ -687,8 +688,6 @@ def test_args_are_the_callers_own_arrays_not_copies(backend):
 
 
 def test_args_are_given_back_after_the_call(backend):
-    import sys
-
     a = np.array([5.0, 7.0])
     minimize(array_args, np.zeros(2), (a,), "bfgs", backend=backend)
     before = sys.getrefcount(a)
@@ -818,9 +817,7 @@ def test_callbacks_of_any_kind_are_called(method, backend):
 
     positional, by_name, result_list = Watch(), Watch(), []
     for callback in (positional, by_name.by_name, result_list.append, functools.partial(result_list.append)):
-        result = minimize(
-            sphere, np.zeros(3), method=method, jac=sphere_gradient, callback=callback, backend=backend
-        )
+        result = minimize(sphere, np.zeros(3), method=method, jac=sphere_gradient, callback=callback, backend=backend)
     assert len(positional.seen) == len(by_name.seen) == result.nit
     assert len(result_list) == 2 * result.nit
     assert np.array_equal(positional.seen[-1], result.x)

@@ -27,6 +27,7 @@ from secondorder.control import (
     GRAD_RTOL,
     GRAD_TOL,
     HANDLE,
+    IN_UNITS_OF_F,
     LEFT_BEST,
     MAX_FUN,
     MAX_ITER,
@@ -187,14 +188,15 @@ class Plan:
         self.name, self.module = name, module
         self.run, self.search_options, self.own = parsed.run, parsed.search, parsed.method
         solver = compiled_solver(module.solve, module.Options)
-        search, self.needs_fun = compiled_line_search(parsed.line_search)
-        self.needs_fun = self.needs_fun or parsed.search.initial == HAGER_ZHANG
+        search, needs_fun = compiled_line_search(parsed.line_search)
+        needs_fun = needs_fun or parsed.search.initial == HAGER_ZHANG
+        self.needs = (*module.NEEDS, "fun") if needs_fun else module.NEEDS
         entry = compiled_entry(module.Options)
         self.entry = entry_point(entry)
         signature = solver_signature(namedtuple_type(module.Options))
         self.addresses = address_of(solver, signature), address_of(search, SEARCH)
         self.keep = solver, search, entry
-        self.extras = getattr(module, "result_fields", None)
+        self.module_fields = getattr(module, "result_fields", None)
         values = _VALUES.copy()
         values[GRAD_TOL], values[GRAD_RTOL] = self.run.gtol, self.run.grtol
         values[X_TOL], values[F_TOL], values[F_MIN] = self.run.xtol, self.run.ftol, self.run.fmin
@@ -257,6 +259,7 @@ class Run:
         if plan.run.history:
             self.trace = np.empty((min(int(counts[MAX_ITER]) + 1, MAX_TRACE), len(TRACE)))
         self._handle = None
+        self.extra_fields = None
 
     def notify(self, function):
         """Have `function` called after each iteration."""
@@ -292,6 +295,8 @@ class Run:
             raise ValueError(f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?")
         if self.counts[MISUSE] == WROTE_X:
             raise WroteX
+        if plan.module_fields is not None:
+            self.extra_fields = plan.module_fields(self.n, self.work, self.values[SCALE])
         if self.counts[LEFT_BEST] and REASONS[outcome.reason].status != CONVERGED:
             self.return_to_best()
         return outcome
@@ -328,7 +333,17 @@ class Run:
         """The gradient at x; nan where none was computed."""
         if self.counts[N_GRAD] == 0:
             return np.full(self.n, math.nan)
-        return self.work[0] / self.values[SCALE]
+        factor = self.values[SCALE]
+        return self.work[0].copy() if factor == 1.0 else self.work[0] / factor
+
+    def unscaled_values(self):
+        """The values of the control block as Python floats, in the user's units of f."""
+        values = self.values.tolist()
+        factor = values[SCALE]
+        if factor != 1.0:
+            for k in IN_UNITS_OF_F:
+                values[k] /= factor
+        return values
 
     def snapshot(self):
         """The state after an iteration, for callbacks: copies."""

@@ -33,9 +33,31 @@ class InPython:
     pair: fun returns (f, g).
     """
 
-    def __init__(self, fun, jac, pair, args, hessp=None, hess=None):
-        self.user_fun, self.user_jac, self.user_hessp, self.user_hess = fun, jac, hessp, hess
-        self.args, self.pair = args, pair
+    def __init__(self, given, args):
+        self.user_fun, self.user_jac = given.fun, given.jac
+        self.user_hessp, self.user_hess = given.hessp, given.hess
+        self.args, self.pair = args, given.jac is True
+
+    @classmethod
+    def of_objective(cls, given, args):
+        """The same for an Objective, whose functions write in place."""
+        objective = given.fun
+
+        def pair(x, *args):
+            g = np.full_like(x, np.nan)
+            return objective.fun_grad(x, g, *args), g
+
+        def hessp(x, v, *args):
+            out = np.full_like(x, np.nan)
+            objective.hvp(x, v, out, *args)
+            return out
+
+        def hess(x, *args):
+            H = np.full((x.size, x.size), np.nan)
+            objective.hess(x, H, *args)
+            return H
+
+        return cls(given._replace(fun=pair, jac=True, hessp=hessp, hess=hess), args)
 
     def fun(self, x):
         """f(x)."""

@@ -6,18 +6,24 @@ bits are the same wherever the kernel is compiled.
 
 import math
 
-from secondorder.jit import leaf
+from secondorder.jit import inlined, leaf
+
+
+@inlined
+def dot(x, y):
+    """x'y."""
+    if x.shape[0] >= 8:
+        return long_dot(x, y)
+    s = 0.0
+    for i in range(x.shape[0]):
+        s += x[i] * y[i]
+    return s
 
 
 @leaf
-def dot(x, y):
-    """x'y."""
+def long_dot(x, y):
+    """x'y in eight lanes."""
     n = x.shape[0]
-    if n < 8:
-        s = 0.0
-        for i in range(n):
-            s += x[i] * y[i]
-        return s
     s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     whole = n - n % 8
     for i in range(0, whole, 8):
@@ -90,28 +96,28 @@ def norm(x):
     return largest * math.sqrt(s)
 
 
-@leaf
+@inlined
 def axpby(a, x, b, y, out):
     """out <- a x + b y; out may be x or y."""
     for i in range(x.shape[0]):
         out[i] = a * x[i] + b * y[i]
 
 
-@leaf
+@inlined
 def axpy(a, x, y, out):
     """out <- a x + y; out may be x or y."""
     for i in range(x.shape[0]):
         out[i] = a * x[i] + y[i]
 
 
-@leaf
+@inlined
 def copy(x, out):
     """out <- x."""
     for i in range(x.shape[0]):
         out[i] = x[i]
 
 
-@leaf
+@inlined
 def scale(a, x, out):
     """out <- a x; out may be x."""
     for i in range(x.shape[0]):

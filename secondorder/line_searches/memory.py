@@ -10,7 +10,7 @@ with slope = g'd < 0. On return xt = x + alpha d, ft = f(xt), gt = grad f(xt); a
 
 from typing import NamedTuple
 
-from secondorder.jit import leaf
+from secondorder.jit import inlined, leaf
 from secondorder.linalg.vectors import dot
 
 SEARCHES = 0  # line searches that found a step so far
@@ -66,7 +66,7 @@ def forget(memory, f):
     memory[WINDOW] = f
 
 
-@leaf
+@inlined
 def remember(memory, options, f, slope, alpha, ft):
     """A step alpha went from (f, slope) to ft."""
     memory[SEARCHES] += 1.0

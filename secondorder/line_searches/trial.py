@@ -7,7 +7,7 @@ would round to phi(0) where the decrease is small, and pass a step that does not
 import math
 
 from secondorder.control import TRIAL_ALPHA, TRIAL_F, TRIAL_SLOPE, stopped, value, value_and_gradient
-from secondorder.jit import leaf, loop
+from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.vectors import axpy, dot
 from secondorder.line_searches.memory import APPROXIMATE, C
 
@@ -15,7 +15,7 @@ ROUNDING = 4.0 * 2.0**-52  # a relative change of f that is taken for rounding,
 LAST_ROUNDING = 1e-10  # and by a search about to fail: f summed from a million terms loses about so much
 
 
-@loop
+@inlined
 def evaluate(fun_grad, x, d, alpha, xt, gt, control, data):
     """(phi(alpha), phi'(alpha)); xt and gt hold the point and its gradient."""
     axpy(alpha, d, x, xt)
@@ -36,13 +36,13 @@ def evaluate_value(fun, x, d, alpha, xt, control, data):
     return ft
 
 
-@leaf
+@inlined
 def is_finite(ft, slope):
     """May this trial point be used in a bracket?"""
     return math.isfinite(ft) and math.isfinite(slope)
 
 
-@leaf
+@inlined
 def wolfe(alpha, ft, st, f, slope, roof, approximate, options):
     """The Wolfe conditions T1 or, where they hold sway, the approximate ones T2 (see hager_zhang). nan fails both."""
     if not options.c2 * slope <= st < math.inf:
@@ -76,7 +76,7 @@ def strong_wolfe(rise, decrease, st, slope, options):
     return rise <= decrease and abs(st) <= -options.c2 * slope
 
 
-@leaf
+@inlined
 def secant(a, sa, b, sb):
     """Zero of the line through the slopes at a and b; nan where they are equal."""
     return (a * sb - b * sa) / (sb - sa)

@@ -62,6 +62,11 @@ def n_memory(n, options):
     return N_MEMORY
 
 
+def result_fields(n, work, scale):
+    """What this method adds to the result; f was multiplied by `scale`."""
+    return {"hess_inv": scale * work[N_VECTORS : N_VECTORS + n]}
+
+
 class Update(NamedTuple):
     """The rank-two update H <- H + a s s' - b (s u' + u s'); a = b = 0: none."""
 

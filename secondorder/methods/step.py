@@ -3,7 +3,7 @@
 import math
 
 from secondorder.control import EXPECTED, HOPED, N_RESTART, STOP, TRIAL_F, stopped
-from secondorder.jit import leaf, loop
+from secondorder.jit import inlined, leaf, loop
 from secondorder.line_searches.initial_step import BARZILAI_BORWEIN, initial_step
 from secondorder.line_searches.memory import forget, remember, remember_pair
 from secondorder.linalg.vectors import dot
@@ -13,7 +13,7 @@ from secondorder.status import NO_DECREASE, NO_DESCENT, NOT_FINITE_STEP, ROUNDIN
 RESOLUTION = 100.0 * 2.0**-52
 
 
-@loop
+@inlined
 def descend(search, fun, fun_grad, x, f, g, d, xt, gt, memory, options, control, data):
     """(alpha, ft, slope) of a line search along d; alpha = 0: d is no descent direction, or the search failed."""
     slope = dot(g, d)

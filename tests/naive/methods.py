@@ -15,8 +15,8 @@ def gradient_descent(f, g, x, search, steps):
     return np.array(points)
 
 
-def bfgs(f, g, x, search, steps):
-    """Nocedal and Wright, algorithm 6.1, with the scaling (6.20)."""
+def bfgs(f, g, x, search, steps, larger=1.0):
+    """Nocedal and Wright, algorithm 6.1, with the scaling (6.20) times `larger`."""
     points, n = [x], len(x)
     H = np.eye(n)
     for k in range(steps):
@@ -24,7 +24,7 @@ def bfgs(f, g, x, search, steps):
         s = search(f, g, x, d, k) * d
         y = g(x + s) - g(x)
         if k == 0:
-            H = (s @ y) / (y @ y) * np.eye(n)
+            H = larger * (s @ y) / (y @ y) * np.eye(n)
         rho = 1 / (y @ s)
         left = np.eye(n) - rho * np.outer(s, y)
         H = left @ H @ left.T + rho * np.outer(s, s)
