@@ -1,4 +1,5 @@
-"""The control block of a run: counts, tolerances, stop flag, best point, trace. Owned by the driver, written by kernels.
+"""The control block of a run: counts, tolerances, stop flag, best point, trace. Owned by the driver, written by
+kernels.
 
 Because the arrays belong to the driver, the best point and the counts survive an exception, Ctrl-C or a time limit.
 Everything that ends a run from outside (signal, clock, budget, callback, another thread) goes through one integer,
@@ -16,7 +17,6 @@ from secondorder.jit import (
     integers,
     intp,
     leaf,
-    loop,
     matrix,
     monotonic_ns,
     namedtuple_type,

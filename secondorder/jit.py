@@ -1,7 +1,7 @@
 """The one place that knows Numba: its flags, function types, addresses, the compile cache, the clock and signals.
 
-A solver here is compiled once, for *typed functions* (`numba.types.FunctionType`), cached on disk, and then serves every
-objective: the objective reaches it as the address of compiled code. What each part gives:
+A solver here is compiled once, for *typed functions* (`numba.types.FunctionType`), cached on disk, and then serves
+every objective: the objective reaches it as the address of compiled code. What each part gives:
 
     leaf, loop              decorators of the kernel language
     FUN, FUN_GRAD, ...      signatures of the functions that solvers receive
@@ -34,7 +34,7 @@ from numba.core.codegen import CPUCodeLibrary
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import FunctionType
 from numba.experimental.function_type import _get_jit_address
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic, register_jitable  # noqa: F401 - for trampolines
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
@@ -160,8 +160,8 @@ class _PackageCache(FunctionCache):
 class _OptimizeOnce(event.Listener):
     """While a kernel is compiled: leave its callees unoptimized, and optimize once, the whole.
 
-    Numba runs LLVM's passes on every callee before it runs them again on the caller that they are inlined in, and a solver
-    has some forty callees that nothing calls directly.
+    Numba runs LLVM's passes on every callee before it runs them again on the caller that they are inlined in, and a
+    solver has some forty callees that nothing calls directly.
     """
 
     def __init__(self):
@@ -319,7 +319,6 @@ def is_compiled(function):
     return isinstance(function, Dispatcher)
 
 
-
 @intrinsic
 def _store(typingctx, value, address):
     """Put a native copy of `value`, with a reference of its own, at `address`."""
@@ -427,16 +426,20 @@ class Pinned:
 if JIT_DISABLED:
 
     def borrowed(array):
+        """The array."""
         return array
 
     def atomic_load(array, index):
+        """array[index]."""
         return array[index]
 
     def monotonic_ns():
+        """Nanoseconds of the system's monotonic clock."""
         return time.monotonic_ns()
 
     def run_pending_signals():
-        return 0  # the interpreter runs them between bytecodes
+        """0: the interpreter runs them between bytecodes."""
+        return 0
 
 else:
 
@@ -504,6 +507,7 @@ else:
 
         @njit
         def monotonic_ns():
+            """Nanoseconds of the system's monotonic clock."""
             with numba.objmode(now="int64"):
                 now = time.monotonic_ns()
             return now

@@ -1,10 +1,10 @@
 """The front door: minimize(). Reads top to bottom as the story of a call.
 
-    1  the method is looked up, x copied, the options checked: every error of an argument is raised here
-    2  the objective becomes typed functions
-    3  the backend gives work arrays and a control block, and runs the solver
-    4  (the solver: methods/)
-    5  the outcome becomes a result
+1  the method is looked up, x copied, the options checked: every error of an argument is raised here
+2  the objective becomes typed functions
+3  the backend gives work arrays and a control block, and runs the solver
+4  (the solver: methods/)
+5  the outcome becomes a result
 """
 
 import inspect
@@ -73,8 +73,8 @@ def minimize(
         A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". A module of one's own with
         the same skeleton will do.
     jac : callable, True, "2-point", "3-point" or "cs", optional
-        ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g); or how to take differences: forward, central, or the
-        complex step, which needs an analytic fun. Default: "2-point".
+        ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g); or how to take differences: forward, central, or
+        the complex step, which needs an analytic fun. Default: "2-point".
     hess, hessp : callable, optional
         Accepted as in scipy; no method of this release uses them.
     bounds, constraints : None
@@ -82,8 +82,8 @@ def minimize(
     tol : float, optional
         The same as ``options={"gtol": tol}``.
     callback : callable, optional
-        Called after each iteration, as ``callback(intermediate_result=...)`` where that is the name of its only parameter,
-        else as ``callback(x)``. It gets copies. Raising StopIteration ends the run with status 99.
+        Called after each iteration, as ``callback(intermediate_result=...)`` where that is the name of its only
+        parameter, else as ``callback(x)``. It gets copies. Raising StopIteration ends the run with status 99.
     options : dict, optional
         ``gtol`` (0), ``grtol`` (1.5e-8): stop when ``|g|_inf <= max(gtol, grtol |g(x0)|_inf)``; if only gtol is given,
         grtol is 0. ``xtol``, ``ftol`` (0, off): further stops, success only because asked for. ``maxiter``
@@ -100,8 +100,8 @@ def minimize(
     Raises
     ------
     ValueError, TypeError
-        For arguments that are wrong, before anything is evaluated; for a gradient of the wrong shape or a value of f that is
-        no real number, at the first evaluation.
+        For arguments that are wrong, before anything is evaluated; for a gradient of the wrong shape or a value of f
+        that is no real number, at the first evaluation.
     Exception
         Whatever fun, jac or callback raise, with the best point so far in its attribute ``optimize_result``. So has the
         KeyboardInterrupt of Ctrl-C.
@@ -183,7 +183,9 @@ def start_vector(x0):
     if x.ndim == 0:
         x = x.reshape(1)
     if x.ndim != 1:
-        raise ValueError(f"x0 has shape {x.shape}; minimize takes a vector of shape (n,). Use x0.ravel() for one problem")
+        raise ValueError(
+            f"x0 has shape {x.shape}; minimize takes a vector of shape (n,). Use x0.ravel() for one problem"
+        )
     return x
 
 
@@ -371,6 +373,8 @@ def attach(error, result):
     """Give an exception the best point so far."""
     try:
         error.optimize_result = result
-        error.add_note(f"raised in secondorder.minimize after {result.nfev} evaluations; .optimize_result has the best point")
+        error.add_note(
+            f"raised in secondorder.minimize after {result.nfev} evaluations; .optimize_result has the best point"
+        )
     except AttributeError:  # exceptions with __slots__
         pass

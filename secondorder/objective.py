@@ -137,7 +137,7 @@ class Given(NamedTuple):
 
 
 def typed_objective(given, args, needs, backend="auto", own=trampolines.itself):
-    """(the Typed of this objective, type of args): remembered, or compiled now. needs: of "fun", "grad", "hvp", "hess"."""
+    """(the Typed, type of args): remembered, or compiled now. needs: of "fun", "grad", "hvp", "hess"."""
     args_type = type_of(args)
     try:
         key = (*map(identity, given), args_type, needs, backend, own)
@@ -319,7 +319,7 @@ def as_compiled(function):
     for name, value in captured_arrays(function):
         if value.nbytes > MAX_CAPTURED:
             raise NotCompilable(
-                f"it captures the array {name!r} of {value.nbytes} bytes, which compiled code would hold as a constant; "
+                f"it captures the array {name!r} of {value.nbytes} bytes, a constant in compiled code; "
                 "pass it through args"
             )
     return njit(function)

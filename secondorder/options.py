@@ -49,7 +49,12 @@ class Parsed(NamedTuple):
 
 def known_names(module):
     """All option names that a method takes."""
-    return (*RunOptions._fields[:-1], *SELECTORS, *[f for f in SearchOptions._fields if f != "initial"], *module.Options._fields)
+    return (
+        *RunOptions._fields[:-1],
+        *SELECTORS,
+        *[f for f in SearchOptions._fields if f != "initial"],
+        *module.Options._fields,
+    )
 
 
 def unknown_names(module, options):
@@ -65,7 +70,8 @@ def parse(method, module, searches, options):
         close = difflib.get_close_matches(str(name), known, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ValueError(
-            f"option {name!r} (= {options[name]!r:.50}) is not known to method {method!r}; {hint}Known: {', '.join(known)}"
+            f"option {name!r} (= {options[name]!r:.50}) is not known to method {method!r}; "
+            f"{hint}Known: {', '.join(known)}"
         )
     options = {SCIPY_NAMES.get(name, name): value for name, value in options.items() if value is not None}
     selected = {name: options.pop(name, module.SEARCH[name]) for name in SELECTORS}

@@ -18,8 +18,8 @@ def scipy_method(name):
     Returns
     -------
     callable
-        Takes what scipy passes to a custom method; `args`, `jac`, `tol`, `callback` and `options` mean what they mean in
-        scipy. Unknown options get scipy's own OptimizeWarning; bounds and constraints raise ValueError.
+        Takes what scipy passes to a custom method; `args`, `jac`, `tol`, `callback` and `options` mean what they mean
+        in scipy. Unknown options get scipy's own OptimizeWarning; bounds and constraints raise ValueError.
 
     Examples
     --------
@@ -34,7 +34,17 @@ def scipy_method(name):
     name, module = find_method(name)
 
     def method(
-        fun, x0, args=(), jac=None, hess=None, hessp=None, bounds=None, constraints=(), callback=None, tol=None, **options
+        fun,
+        x0,
+        args=(),
+        jac=None,
+        hess=None,
+        hessp=None,
+        bounds=None,
+        constraints=(),
+        callback=None,
+        tol=None,
+        **options,
     ):
         from scipy.optimize import OptimizeWarning
 

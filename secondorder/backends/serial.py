@@ -1,7 +1,8 @@
 """One problem on one thread: the workspace, the control block and the compiled entry.
 
-The entry receives integers and arrays only: addresses of typed functions and of the pinned arguments, and the arrays that
-the driver owns. It is compiled once for each type of options, a solver once for each method; both are cached on disk.
+The entry receives integers and arrays only: addresses of typed functions and of the pinned arguments, and the arrays
+that the driver owns. It is compiled once for each type of options, a solver once for each method; both are cached on
+disk.
 """
 
 import functools
@@ -18,7 +19,6 @@ from secondorder.control import (
     CONTROL,
     COUNTDOWN,
     DEADLINE,
-    F,
     F_BEST,
     F_MIN,
     F_TOL,
@@ -31,13 +31,13 @@ from secondorder.control import (
     LEFT_BEST,
     MAX_FUN,
     MAX_ITER,
+    MISUSE,
     N_COUNTS,
     N_FUN,
     N_GRAD,
     N_ITER,
     N_VALUES,
     NOTIFY,
-    MISUSE,
     OVERRUN,
     SCALE,
     SIGNALS,
@@ -49,6 +49,7 @@ from secondorder.control import (
     WROTE_X,
     X_TOL,
     Control,
+    F,
     value_and_gradient,
 )
 from secondorder.derivatives import in_python
@@ -74,9 +75,9 @@ from secondorder.jit import (
     typed,
     vector,
 )
+from secondorder.linalg.vectors import copy, norm_inf, scale
 from secondorder.line_searches.initial_step import HAGER_ZHANG
 from secondorder.line_searches.memory import SearchOptions
-from secondorder.linalg.vectors import copy, norm_inf, scale
 from secondorder.result import OptimizeResult
 from secondorder.status import CONVERGED, RAISED, REASONS, RUNNING, Outcome
 
@@ -92,9 +93,7 @@ SEARCH = tuple_type(f8, f8)(
 
 def solver_signature(options):
     """solve(fun, fun_grad, search, search_options, options, x, work, memory, control, data) -> Outcome."""
-    return OUTCOME(
-        *_functions, FunctionType(SEARCH), SEARCH_OPTIONS, options, vector, matrix, vector, CONTROL, data_t
-    )
+    return OUTCOME(*_functions, FunctionType(SEARCH), SEARCH_OPTIONS, options, vector, matrix, vector, CONTROL, data_t)
 
 
 def entry_signature(options):
@@ -247,7 +246,8 @@ class Run:
         self.plan, self.typed, self.bound, self.x, self.n = plan, typed, bound, x, n
         module, options = plan.module, plan.own
         self.work, self.memory = take_workspace(module.n_work(n, options), n, module.n_memory(n, options))
-        self.counts, self.values = counts, values = plan.counts.copy(), plan.values.copy()
+        self.counts, self.values = plan.counts.copy(), plan.values.copy()
+        counts = self.counts
         maxiter = plan.run.maxiter
         counts[MAX_ITER] = maxiter if maxiter >= 0 else max(10000, 200 * n)
         counts[FUN_PER_GRAD] = typed.cost(n)
@@ -292,7 +292,9 @@ class Run:
             0,
         )
         if self.counts[MISUSE] == OVERRUN:
-            raise ValueError(f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?")
+            raise ValueError(
+                f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
+            )
         if self.counts[MISUSE] == WROTE_X:
             raise WroteX
         if plan.module_fields is not None:
@@ -323,8 +325,21 @@ class Run:
         solve, search = self.plan.addresses
         plan, typed = self.plan, self.typed
         plan.entry(
-            solve, typed.fun, typed.fun_grad, search, plan.search_options, plan.own, self.x, self.work, self.memory,
-            self.counts, self.values, self.best, _NO_TRACE, self.bound.address, 0,
+            solve,
+            typed.fun,
+            typed.fun_grad,
+            search,
+            plan.search_options,
+            plan.own,
+            self.x,
+            self.work,
+            self.memory,
+            self.counts,
+            self.values,
+            self.best,
+            _NO_TRACE,
+            self.bound.address,
+            0,
         )  # MAX_ITER is 0: it evaluates and stops
         saved[[N_FUN, N_GRAD]] += self.counts[[N_FUN, N_GRAD]]
         self.counts[:] = saved
@@ -384,8 +399,8 @@ def compiled_line_search(given):
         return typed(function, SEARCH), True
     except Exception as error:
         raise TypeError(
-            f"line_search={given!r} can't be compiled for search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, "
-            f"options, control, data) -> (alpha, ft): {error}"
+            f"line_search={given!r} can't be compiled for search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, "
+            f"memory, options, control, data) -> (alpha, ft): {error}"
         ) from error
 
 

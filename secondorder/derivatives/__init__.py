@@ -1,0 +1,1 @@
+"""Derivatives: what the user gave, differences, the complex step."""

@@ -1,7 +1,7 @@
 """Objectives that run in the interpreter, as typed functions: one compiled trampoline for all of them.
 
-`data[0]` is a handle into a table of Python functions. Through Numba's object mode, never through ctypes or cfunc, which
-print an exception and return garbage; here it reaches the caller.
+`data[0]` is a handle into a table of Python functions. Through Numba's object mode, never through ctypes or cfunc,
+which print an exception and return garbage; here it reaches the caller.
 """
 
 import itertools

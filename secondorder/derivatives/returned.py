@@ -57,7 +57,9 @@ def store_gradient(gradient, g):
 @overload(store_gradient)
 def _store_gradient(gradient, g):
     is_vector = isinstance(gradient, types.Array) and gradient.ndim == 1
-    if is_vector and not isinstance(gradient.dtype, types.Complex) or isinstance(gradient, (types.UniTuple, types.List)):
+    if (is_vector and not isinstance(gradient.dtype, types.Complex)) or isinstance(
+        gradient, (types.UniTuple, types.List)
+    ):
 
         def store(gradient, g):
             if len(gradient) != g.shape[0]:

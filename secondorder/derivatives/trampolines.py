@@ -118,9 +118,10 @@ def hess_returned(user, args, own=itself):
 def complex_step(user, args, own=itself):
     """fun_grad by the complex step: g_i = Im f(x + i h e_i) / h, exact to rounding for analytic f.
 
-    h = 1e-30 max(1, |x_i|): so small that neither the real part nor the truncation error is touched. One more evaluation
-    takes the derivative along all axes at once with another h: compiled complex powers go through logarithms, whose
-    rounding drowns the tiny imaginary part where the base is negative, and that must not pass for a gradient.
+    h = 1e-30 max(1, |x_i|): so small that neither the real part nor the truncation error is touched. One more
+    evaluation takes the derivative along all axes at once with another h: compiled complex powers go through
+    logarithms, whose rounding drowns the tiny imaginary part where the base is negative, and that must not pass for a
+    gradient.
 
     Squire, Trapp. Using complex variables to estimate derivatives. SIAM Review 40 (1998) 110-112.
     """

@@ -50,7 +50,7 @@ def search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, contr
     c = alpha0
     ft, st = evaluate(fun_grad, x, d, c, xt, gt, control, data)
     trials = 1
-    while not is_finite(ft, st) and ft > floor or math.isnan(ft):
+    while (not is_finite(ft, st) and ft > floor) or math.isnan(ft):
         c *= options.shrink_min
         if trials >= options.max_trials or stopped(control):
             return 0.0, f

@@ -1,4 +1,5 @@
-"""Initial-step rules: the first step length that a line search tries. One function a rule; INITIAL_STEPS is their table.
+"""Initial-step rules: the first step length that a line search tries. One function a rule; INITIAL_STEPS is their
+table.
 
 References
 ----------
@@ -13,8 +14,8 @@ import math
 
 from secondorder.control import value
 from secondorder.jit import leaf, loop
+from secondorder.linalg.vectors import axpy, norm_inf
 from secondorder.line_searches.memory import ALPHA_LAST, CAUTIOUS, F_LAST, SEARCHES, SLOPE_LAST, SS, SY, YY
-from secondorder.linalg.vectors import axpy, dot, norm_inf
 
 UNIT, SLOPE_RATIO, QUADRATIC, HAGER_ZHANG, BARZILAI_BORWEIN, CONSTANT = 0, 1, 2, 3, 4, 5
 

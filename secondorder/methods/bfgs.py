@@ -15,9 +15,9 @@ held back and done in the pass over H that the next product needs anyway: one pa
 q = H g_new known, u = q - H g = q + d, and the next direction is a combination of q, s and u.
 
 Step 4 takes the largest curvature for that of all directions. Where the curvatures differ by many orders, as in a least
-squares fit, the flat directions then stay almost untouched while the gradient falls, and the run ends with a small gradient
-far from the minimum. With n <= explore, H starts so large that each new direction is first tried too far, and so learns its
-own curvature, at the cost of an evaluation or two; unit steps are cut to the rule "quadratic" meanwhile.
+squares fit, the flat directions then stay almost untouched while the gradient falls, and the run ends with a small
+gradient far from the minimum. With n <= explore, H starts so large that each new direction is first tried too far, and
+so learns its own curvature, at the cost of an evaluation or two; unit steps are cut to the rule "quadratic" meanwhile.
 
 Cost of an iteration: f and g as the search asks, one pass over n^2 numbers. Memory: n + 7 vectors of length n.
 If the search fails H is reset and -g is tried once.
@@ -31,10 +31,10 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.control import F, GNORM, N_ITER, N_SKIP, accept, stopping_test
+from secondorder.control import GNORM, N_ITER, N_SKIP, F, accept, stopping_test
 from secondorder.jit import leaf
-from secondorder.line_searches.memory import CAUTIOUS, N_MEMORY, forget
 from secondorder.linalg.vectors import axpby, axpy, copy, distance2, dot, scale
+from secondorder.line_searches.memory import CAUTIOUS, N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
 

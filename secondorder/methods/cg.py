@@ -32,10 +32,10 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.control import F, GNORM, N_ITER, N_RESTART, accept, stopping_test
+from secondorder.control import GNORM, N_ITER, N_RESTART, F, accept, stopping_test
 from secondorder.jit import HVP, function_at, leaf, loop
-from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.linalg.vectors import axpby, copy, dot, scale
+from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
 

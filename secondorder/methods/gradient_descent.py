@@ -22,9 +22,9 @@ References
 
 from typing import NamedTuple
 
-from secondorder.control import F, GNORM, N_ITER, accept, stopping_test
-from secondorder.line_searches.memory import N_MEMORY, forget
+from secondorder.control import GNORM, N_ITER, F, accept, stopping_test
 from secondorder.linalg.vectors import copy, scale
+from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
 

@@ -3,10 +3,10 @@
 import math
 
 from secondorder.control import EXPECTED, HOPED, N_RESTART, STOP, TRIAL_F, stopped
-from secondorder.jit import inlined, leaf, loop
+from secondorder.jit import inlined, leaf
+from secondorder.linalg.vectors import dot
 from secondorder.line_searches.initial_step import BARZILAI_BORWEIN, initial_step
 from secondorder.line_searches.memory import forget, remember, remember_pair
-from secondorder.linalg.vectors import dot
 from secondorder.status import NO_DECREASE, NO_DESCENT, NOT_FINITE_STEP, ROUNDING, RUNNING
 
 # The decrease that float64 resolves in f, in units of |f|: a sum of some tens of terms loses about so much.
