@@ -21,7 +21,6 @@ __all__ = [
     "Objective",
     "OptimizeResult",
     "SearchOptions",
-    "compare",
     "minimize",
     "scipy_method",
 ]
@@ -34,8 +33,4 @@ def __getattr__(name):
         from secondorder.problems import PROBLEMS
 
         return PROBLEMS
-    if name == "compare":
-        from secondorder.compare import compare
-
-        return compare
     raise AttributeError(f"module 'secondorder' has no attribute {name!r}")

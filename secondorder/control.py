@@ -94,7 +94,7 @@ TRIAL_F = 13  # f there
 TRIAL_SLOPE = 14  # and the slope there
 X_NORM = 15  # |x|_inf after the last step
 EXPECTED = 16  # the decrease that a search may hope for: |g'd| alpha0
-HOPED = 19  # that of the search before the last restart
+HOPED = 19  # that of the search before the last restart; infinite if there was none since the last step
 GRAD_TOL = 17  # gtol
 GRAD_RTOL = 18  # grtol
 N_VALUES = 20
@@ -237,6 +237,7 @@ def accept(x, f, xt, ft, alpha, slope, control):
     values[STEP], values[X_NORM] = step, size
     values[DECREASE] = f - ft
     values[ALPHA], values[SLOPE] = alpha, slope
+    values[HOPED] = math.inf
     counts[N_ITER] += 1
     return ft
 

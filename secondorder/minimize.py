@@ -12,6 +12,7 @@ import math
 import signal
 import threading
 import time
+import warnings
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from secondorder.result import OptimizeResult
 from secondorder.status import (
     BELOW_FMIN,
     CONVERGED,
+    GTOL,
     NO_DECREASE,
     PRECISION,
     RAISED,
@@ -76,7 +78,7 @@ def minimize(
         ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g); or how to take differences: forward, central, or
         the complex step, which needs an analytic fun. Default: "2-point".
     hess, hessp : callable, optional
-        Accepted as in scipy; no method of this release uses them.
+        As in scipy; no method of this release uses them, and a RuntimeWarning says so.
     bounds, constraints : None
         Not supported: a ValueError says so.
     tol : float, optional
@@ -126,6 +128,8 @@ def minimize(
     check_functions(fun, jac, hess, hessp, callback, backend)
     jac = jac.lower() if isinstance(jac, str) else jac
     plan = find_plan(method, tol, options)
+    if hess is not None or hessp is not None:
+        warn_unused(plan, hess, hessp)
 
     # 2 the objective
     given = Given(fun, jac, hessp, hess)
@@ -215,6 +219,14 @@ def check_functions(fun, jac, hess, hessp, callback, backend):
         raise TypeError(f"callback must be callable; it is {callback!r:.200}")
     if backend not in ("auto", "numba", "python"):
         raise ValueError(f"backend={backend!r} must be 'auto', 'numba' or 'python'")
+
+
+def warn_unused(plan, hess, hessp):
+    """scipy's warning, in its words, for second derivatives that the method does not use."""
+    for name, value, need in (("hess", hess, "hess"), ("hessp", hessp, "hvp")):
+        if value is not None and need not in plan.needs:
+            text = f"Method {plan.name} does not use Hessian information ({name})."
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 _plans = {}
@@ -315,7 +327,7 @@ def result_of(run, reason, begun, detail=None):
     result = OptimizeResult(
         x=run.x,
         fun=values[c.F],
-        jac=run.gradient(),
+        jac=run.gradient(counts, values),
         success=status == CONVERGED,
         status=status,
         message=detail or message(reason, sentence, values),
@@ -359,6 +371,10 @@ def message(reason, sentence, values):
     """The sentence of a reason, with the numbers that show it."""
     if reason == BELOW_FMIN:
         return f"{sentence} (fmin = {values[c.F_MIN]:.3g}, f = {values[c.F]:.3g})"
+    if reason == GTOL:
+        return (
+            sentence  # the numbers are in criteria; formatting them would take longer than a small solve's iterations
+        )
     text = f"{sentence}: |g|_inf = {values[c.GNORM]:.3g}, tolerance {values[c.THRESHOLD]:.3g}"
     if reason in (ROUNDING, PRECISION, NO_DECREASE):
         text += (

@@ -140,7 +140,9 @@ def typed_objective(given, args, needs, backend="auto", own=trampolines.itself):
     """(the Typed, type of args): remembered, or compiled now. needs: of "fun", "grad", "hvp", "hess"."""
     args_type = type_of(args)
     try:
-        key = (*map(identity, given), args_type, needs, backend, own)
+        fun, jac, hessp, hess = given
+        key = (identity(fun), jac and identity(jac), hessp and identity(hessp), hess and identity(hess))
+        key += (args and args_type, needs, backend, own)
         found = _typed.get(key)
     except TypeError:  # something unhashable was captured or given
         key = found = None
@@ -230,14 +232,20 @@ def compile_first_order(given, args_type, needs_fun, own):
     if isinstance(fun, Objective):
         fun_grad = make(trampolines.in_place, fun.fun_grad)
         if needs_fun and fun.fun is not None:
-            return make(trampolines.fun, fun.fun), fun_grad, None, "given", _one
-        return make(trampolines.value_of_in_place, fun.fun_grad) if needs_fun else None, fun_grad, None, "given", _one
+            return make(trampolines.fun, fun.fun), fun_grad, None, "given", one_evaluation
+        return (
+            make(trampolines.value_of_in_place, fun.fun_grad) if needs_fun else None,
+            fun_grad,
+            None,
+            "given",
+            one_evaluation,
+        )
     if jac is True:
         value = make(trampolines.value_of_pair, fun) if needs_fun else None
-        return value, make(trampolines.fun_with_jac, fun), None, "given", _one
+        return value, make(trampolines.fun_with_jac, fun), None, "given", one_evaluation
     if callable(jac):
         value = make(trampolines.fun, fun) if needs_fun else None
-        return value, make(trampolines.fun_and_jac, fun, jac), None, "given", _one
+        return value, make(trampolines.fun_and_jac, fun, jac), None, "given", one_evaluation
     derivatives, cost = DIFFERENCES[jac or "2-point"]
     if jac == "cs":
         value = make(trampolines.fun, fun) if needs_fun else None
@@ -281,7 +289,7 @@ def python_typed(given, needs):
     """Typed functions that call the interpreter."""
     bridge = functools.partial(compiled, flags="bridge")
     functions = in_python.InPython.of_objective if isinstance(given.fun, Objective) else in_python.InPython
-    fun, inner, derivatives, cost = bridge(in_python.fun, FUN), None, "given", _one
+    fun, inner, derivatives, cost = bridge(in_python.fun, FUN), None, "given", one_evaluation
     jac = given.jac
     if jac is True or callable(jac) or isinstance(given.fun, Objective):
         fun_grad = bridge(in_python.fun_grad, FUN_GRAD)
@@ -306,7 +314,8 @@ def differences(kind):
     return compiled(rule, FUN_GRAD)
 
 
-def _one(n):
+def one_evaluation(n):
+    """Evaluations of f in a value-and-gradient call whose gradient was given."""
     return 1
 
 

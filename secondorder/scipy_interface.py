@@ -7,13 +7,15 @@ from secondorder.minimize import find_method, minimize
 from secondorder.options import unknown_names
 
 
-def scipy_method(name):
+def scipy_method(name, backend="auto"):
     """A method for ``scipy.optimize.minimize(method=...)``.
 
     Parameters
     ----------
     name : str
         A name of `METHODS`.
+    backend : {"auto", "numba", "python"}
+        As in `minimize`.
 
     Returns
     -------
@@ -56,6 +58,8 @@ def scipy_method(name):
         inner = getattr(fun, "fun", None)
         if type(fun).__name__ == "MemoizeJac" and inner is not None:  # jac=True: the user's fun returns (f, g)
             fun, jac = inner, True
-        return minimize(fun, x0, args, name, jac, hess, hessp, bounds, constraints, tol, callback, options)
+        return minimize(
+            fun, x0, args, name, jac, hess, hessp, bounds, constraints, tol, callback, options, backend=backend
+        )
 
     return functools.update_wrapper(method, scipy_method, assigned=("__doc__",), updated=())

@@ -27,6 +27,7 @@ from secondorder.control import (
     GRAD_RTOL,
     GRAD_TOL,
     HANDLE,
+    HOPED,
     IN_UNITS_OF_F,
     LEFT_BEST,
     MAX_FUN,
@@ -118,6 +119,7 @@ def start(fun_grad, x, work, control, data):
     values, n = control.values, x.shape[0]
     flat, before = work.reshape(work.size), work[3]
     copy(x, before)
+    scale(math.nan, x, work[0])  # what is left unwritten must not pass for a gradient
     guards = min(GUARDS, 2 * n)  # row 3 is taken
     for i in range(guards):
         flat[n + i] = GUARD
@@ -174,7 +176,7 @@ MAX_TRACE = 1 << 20  # rows; untouched rows take no memory
 _COUNTS = np.zeros(N_COUNTS, np.int64)
 _COUNTS[STOP], _COUNTS[STRIDE], _COUNTS[COUNTDOWN] = RUNNING, 1, 1
 _VALUES = np.zeros(N_VALUES)
-_VALUES[SCALE] = 1.0
+_VALUES[SCALE], _VALUES[HOPED] = 1.0, math.inf
 _VALUES[F] = _VALUES[GNORM] = _VALUES[THRESHOLD] = math.nan  # until the first evaluation
 _NO_TRACE = np.empty((0, len(TRACE)))
 _MAIN = threading.main_thread().ident
@@ -201,8 +203,21 @@ class Plan:
         values[X_TOL], values[F_TOL], values[F_MIN] = self.run.xtol, self.run.ftol, self.run.fmin
         self.values = values
         counts = _COUNTS.copy()
-        counts[MAX_FUN] = self.run.maxfev
+        counts[MAX_FUN], counts[FUN_PER_GRAD] = self.run.maxfev, 1
         self.counts = counts
+        self.sizes = {}
+
+    def start(self, n):
+        """(sizes of the workspace, a new array of counts) for n variables."""
+        found = self.sizes.get(n)
+        if found is None:
+            module, maxiter = self.module, self.run.maxiter
+            counts = self.counts.copy()
+            counts[MAX_ITER] = maxiter if maxiter >= 0 else max(10000, 200 * n)
+            found = (module.n_work(n, self.own), n, module.n_memory(n, self.own)), counts
+            if len(self.sizes) < 64:
+                self.sizes[n] = found
+        return found[0], found[1].copy()
 
 
 _idle = threading.local()
@@ -212,7 +227,7 @@ def take_workspace(rows, n, length):
     """(work, memory): those of the last call if they fit, else new ones. Their contents are arbitrary."""
     kept = getattr(_idle, "workspace", None)
     _idle.workspace = None  # a nested call, from within the objective, takes its own
-    if kept is not None and kept[0].shape == (rows, n) and kept[1].shape[0] == length:
+    if kept is not None and kept[0].shape == (rows, n) and kept[1].shape == (length,):
         return kept
     check_free_memory(rows, n)
     return np.empty((rows, n)), np.empty(length)
@@ -244,17 +259,16 @@ class Run:
     def __init__(self, plan, typed, bound, x):
         n = x.shape[0]
         self.plan, self.typed, self.bound, self.x, self.n = plan, typed, bound, x, n
-        module, options = plan.module, plan.own
-        self.work, self.memory = take_workspace(module.n_work(n, options), n, module.n_memory(n, options))
-        self.counts, self.values = plan.counts.copy(), plan.values.copy()
-        counts = self.counts
-        maxiter = plan.run.maxiter
-        counts[MAX_ITER] = maxiter if maxiter >= 0 else max(10000, 200 * n)
-        counts[FUN_PER_GRAD] = typed.cost(n)
-        counts[SIGNALS] = threading.get_ident() == _MAIN and typed.in_python is None
+        sizes, self.counts = plan.start(n)
+        self.work, self.memory = take_workspace(*sizes)
+        self.best = np.empty(n)
+        self.values, counts = plan.values.copy(), self.counts
+        if typed.derivatives != "given":
+            counts[FUN_PER_GRAD] = typed.cost(n)
+        if typed.in_python is None and threading.get_ident() == _MAIN:
+            counts[SIGNALS] = 1
         if plan.run.time_limit < math.inf:
             counts[DEADLINE] = time.monotonic_ns() + int(1e9 * min(plan.run.time_limit, 1e9))
-        self.best = np.empty(n)
         self.trace = _NO_TRACE
         if plan.run.history:
             self.trace = np.empty((min(int(counts[MAX_ITER]) + 1, MAX_TRACE), len(TRACE)))
@@ -272,9 +286,24 @@ class Run:
 
     def __call__(self):
         """Solve. The arrays are ours, so whatever ends the solver leaves the best point here."""
+        outcome = self.enter(self.trace)
+        if self.counts[MISUSE] == OVERRUN:
+            raise ValueError(
+                f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
+            )
+        if self.counts[MISUSE] == WROTE_X:
+            raise WroteX
+        if self.plan.module_fields is not None:
+            self.extra_fields = self.plan.module_fields(self.n, self.work, self.values[SCALE])
+        if self.counts[LEFT_BEST] and REASONS[outcome.reason].status != CONVERGED:
+            self.return_to_best()
+        return outcome
+
+    def enter(self, trace):
+        """Call the compiled entry on the arrays of this run."""
         plan, typed = self.plan, self.typed
         solve, search = plan.addresses
-        outcome = plan.entry(
+        return plan.entry(
             solve,
             typed.fun,
             typed.fun_grad,
@@ -287,21 +316,10 @@ class Run:
             self.counts,
             self.values,
             self.best,
-            self.trace,
+            trace,
             self.bound.address,
             0,
         )
-        if self.counts[MISUSE] == OVERRUN:
-            raise ValueError(
-                f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
-            )
-        if self.counts[MISUSE] == WROTE_X:
-            raise WroteX
-        if plan.module_fields is not None:
-            self.extra_fields = plan.module_fields(self.n, self.work, self.values[SCALE])
-        if self.counts[LEFT_BEST] and REASONS[outcome.reason].status != CONVERGED:
-            self.return_to_best()
-        return outcome
 
     def retype(self, typed):
         """Start over with other typed functions for the same objective; counts go on."""
@@ -319,36 +337,19 @@ class Run:
     def return_to_best(self):
         """x <- the best point accepted, with its value and gradient: one more evaluation."""
         self.x[:] = self.best
-        saved = self.counts.copy()
-        self.counts[:] = _COUNTS
-        self.counts[FUN_PER_GRAD], self.counts[MAX_FUN] = saved[FUN_PER_GRAD], 2**62
-        solve, search = self.plan.addresses
-        plan, typed = self.plan, self.typed
-        plan.entry(
-            solve,
-            typed.fun,
-            typed.fun_grad,
-            search,
-            plan.search_options,
-            plan.own,
-            self.x,
-            self.work,
-            self.memory,
-            self.counts,
-            self.values,
-            self.best,
-            _NO_TRACE,
-            self.bound.address,
-            0,
-        )  # MAX_ITER is 0: it evaluates and stops
-        saved[[N_FUN, N_GRAD]] += self.counts[[N_FUN, N_GRAD]]
-        self.counts[:] = saved
+        counts, values = self.counts.copy(), self.values.copy()
+        self.counts[:] = _COUNTS  # no iterations: the solver evaluates x and stops
+        self.counts[FUN_PER_GRAD], self.counts[MAX_FUN] = counts[FUN_PER_GRAD], 2**62
+        self.enter(_NO_TRACE)
+        counts[[N_FUN, N_GRAD]] += self.counts[[N_FUN, N_GRAD]]
+        values[[F, GNORM]] = self.values[[F, GNORM]]
+        self.counts[:], self.values[:] = counts, values
 
-    def gradient(self):
+    def gradient(self, counts, values):
         """The gradient at x; nan where none was computed."""
-        if self.counts[N_GRAD] == 0:
+        if counts[N_GRAD] == 0:
             return np.full(self.n, math.nan)
-        factor = self.values[SCALE]
+        factor = values[SCALE]
         return self.work[0].copy() if factor == 1.0 else self.work[0] / factor
 
     def unscaled_values(self):
@@ -366,7 +367,7 @@ class Run:
         return OptimizeResult(
             x=self.x.copy(),
             fun=float(self.values[F] / factor),
-            jac=self.gradient(),
+            jac=self.gradient(self.counts, self.values),
             nit=int(self.counts[N_ITER]),
             nfev=int(self.counts[N_FUN]),
             njev=int(self.counts[N_GRAD]),

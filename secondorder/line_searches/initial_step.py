@@ -95,7 +95,8 @@ def initial_step(fun, x, f, g, d, slope, xt, memory, options, control, data):
     elif rule == BARZILAI_BORWEIN:
         alpha = barzilai_borwein(memory)
     elif memory[CAUTIOUS] != 0.0:
-        alpha = min(1.0, quadratic(memory, f, slope))
+        alpha = 2.02 * (f - memory[F_LAST]) / slope  # as in `quadratic`
+        alpha = min(1.0, alpha) if alpha > 0.0 else 1.0
     if 0.0 < alpha < math.inf:
         return min(alpha, options.alpha_max)
     return first(x, f, g, d, slope)

@@ -8,6 +8,7 @@ signature
 with slope = g'd < 0. On return xt = x + alpha d, ft = f(xt), gt = grad f(xt); alpha = 0 is the only failure.
 """
 
+import math
 from typing import NamedTuple
 
 from secondorder.jit import inlined, leaf
@@ -38,9 +39,9 @@ class SearchOptions(NamedTuple):
     c1: float = 1e-4  # sufficient decrease, in (0, 1/2); [1, p. 33]. hager-zhang: delta of [2], which has 0.1
     c2: float = 0.9  # curvature, in (c1, 1): accept slopes >= c2 slope0 (strong: |slope| <= c2 |slope0|); [1, p. 34]
     max_trials: int = 50  # evaluations of one search; [2]
-    alpha_max: float = 1e10  # longest step
+    alpha_max: float = math.inf  # longest step, > 0
     shrink_min: float = 0.1  # an interpolated step is kept in [shrink_min, shrink_max] alpha; [1, p. 58]
-    shrink_max: float = 0.5
+    shrink_max: float = 0.5  # likewise; in [shrink_min, 1)
     expand: float = 5.0  # rho of [2]: growth while no minimum is bracketed
     bisect: float = 0.5  # theta of [2]: where an interval is cut
     contract: float = 0.66  # gamma of [2]: an interval that shrinks less is cut
