@@ -207,9 +207,10 @@ def compiled(function, signature, flags="kernel"):
             dispatcher.compile(signature)
     except CACHE_FAULTS as fault:
         _warn_once(
+            type(fault),
             f"secondorder: the compile cache in {cache_root()} is unusable ({type(fault).__name__}: {fault}); "
             "compiling in memory. Set NUMBA_CACHE_DIR to a writable folder, or run "
-            "`python -m secondorder cache --clear`."
+            "`python -m secondorder cache --clear`.",
         )
         dispatcher = njit(**options)(function)
         dispatcher.compile(signature)
@@ -217,9 +218,14 @@ def compiled(function, signature, flags="kernel"):
     return dispatcher
 
 
-@functools.cache
-def _warn_once(text):
-    warnings.warn(text, RuntimeWarning, stacklevel=4)
+_warned = set()
+
+
+def _warn_once(subject, text):
+    """One warning a subject and process."""
+    if subject not in _warned:
+        _warned.add(subject)
+        warnings.warn(text, RuntimeWarning, stacklevel=4)
 
 
 # -------------------------------------------------------------------------------- typed functions as integers

@@ -27,6 +27,7 @@ from secondorder.control import (
     GRAD_RTOL,
     GRAD_TOL,
     HANDLE,
+    HOOKS,
     HOPED,
     IN_UNITS_OF_F,
     LEFT_BEST,
@@ -280,7 +281,9 @@ class Run:
         notify = compiled(in_python.notify, NOTIFY, "bridge")
         self._handle = in_python.register(function)
         self.callback = address_of(notify, NOTIFY)
-        if not JIT_DISABLED:
+        if JIT_DISABLED:
+            HOOKS[self._handle], self.counts[CALLBACK] = function, 1
+        else:
             self.counts[CALLBACK] = self.callback
         self.counts[HANDLE] = self._handle
 
@@ -340,10 +343,17 @@ class Run:
         counts, values = self.counts.copy(), self.values.copy()
         self.counts[:] = _COUNTS  # no iterations: the solver evaluates x and stops
         self.counts[FUN_PER_GRAD], self.counts[MAX_FUN] = counts[FUN_PER_GRAD], 2**62
-        self.enter(_NO_TRACE)
-        counts[[N_FUN, N_GRAD]] += self.counts[[N_FUN, N_GRAD]]
-        values[[F, GNORM]] = self.values[[F, GNORM]]
-        self.counts[:], self.values[:] = counts, values
+        values[F], values[GNORM] = values[F_BEST], math.nan  # unless the function gives the same again
+        try:
+            self.enter(_NO_TRACE)
+            if self.values[F] == values[F_BEST]:
+                values[GNORM] = self.values[GNORM]
+        finally:
+            counts[[N_FUN, N_GRAD]] += self.counts[[N_FUN, N_GRAD]]
+            counts[LEFT_BEST] = 0
+            self.counts[:], self.values[:] = counts, values
+            if math.isnan(values[GNORM]):
+                self.work[0] = math.nan
 
     def gradient(self, counts, values):
         """The gradient at x; nan where none was computed."""
@@ -382,6 +392,7 @@ class Run:
             _idle.workspace = self.work, self.memory
         if self._handle is not None:
             in_python.release(self._handle)
+            HOOKS.pop(self._handle, None)
 
 
 @functools.cache
