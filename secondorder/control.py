@@ -71,7 +71,8 @@ HANDLE = 16
 N_RESTART = 17  # directions replaced by the negative gradient
 N_SKIP = 18  # quasi-Newton pairs that were not used
 MISUSE = 19  # what the first evaluation wrote that it may not: OVERRUN, WROTE_X, or 0
-N_COUNTS = 20
+POLLED = 20  # ns when signals were last run
+N_COUNTS = 24
 
 OVERRUN = 1  # past the end of the gradient
 WROTE_X = 2  # into x
@@ -124,8 +125,10 @@ def look_around(counts):
     counts[COUNTDOWN] = counts[STRIDE]
     if counts[DEADLINE] > 0 and now >= counts[DEADLINE] and counts[STOP] == RUNNING:
         counts[STOP] = TIME
-    if counts[SIGNALS] != 0 and elapsed > LOOK_NS and run_pending_signals() != 0:
-        counts[STOP] = SIGNAL
+    if counts[SIGNALS] != 0 and now - counts[POLLED] > LOOK_NS:  # it takes the GIL: once a millisecond
+        if counts[POLLED] != 0 and run_pending_signals() != 0:
+            counts[STOP] = SIGNAL
+        counts[POLLED] = now
 
 
 @inlined

@@ -2,15 +2,17 @@
 
 import math
 
-from secondorder.control import EXPECTED, HOPED, N_RESTART, STOP, TRIAL_F, stopped
+from secondorder.control import EXPECTED, HOPED, N_ITER, N_RESTART, STEP, STOP, TRIAL_F, X_NORM, stopped
 from secondorder.jit import inlined, leaf
 from secondorder.linalg.vectors import dot
 from secondorder.line_searches.initial_step import BARZILAI_BORWEIN, initial_step
-from secondorder.line_searches.memory import forget, remember, remember_pair
+from secondorder.line_searches.memory import CAUTIOUS, forget, remember, remember_pair
 from secondorder.status import NO_DECREASE, NO_DESCENT, NOT_FINITE_STEP, ROUNDING, RUNNING
 
 # The decrease that float64 resolves in f, in units of |f|: a sum of some tens of terms loses about so much.
 RESOLUTION = 100.0 * 2.0**-52
+# Likewise a step in units of |x|: where f is 0 at the minimum, x runs out of digits before f does.
+X_RESOLUTION = 16.0 * 2.0**-52
 
 
 @inlined
@@ -21,7 +23,8 @@ def descend(search, fun, fun_grad, x, f, g, d, xt, gt, memory, options, control,
     if not slope < 0.0 or math.isinf(slope):
         return 0.0, f, slope
     alpha0 = initial_step(fun, x, f, g, d, slope, xt, memory, options, control, data)
-    control.values[EXPECTED] = -slope * alpha0
+    # a unit step that was cut short hopes for no less
+    control.values[EXPECTED] = -slope * (max(alpha0, 1.0) if memory[CAUTIOUS] != 0.0 else alpha0)
     alpha, ft = search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, control, data)
     if alpha > 0.0:
         remember(memory, options, f, slope, alpha, ft)
@@ -49,5 +52,7 @@ def after_failure(f, slope, steepest, memory, control):
     if not math.isfinite(values[TRIAL_F]):
         return NOT_FINITE_STEP
     if min(values[EXPECTED], values[HOPED]) <= RESOLUTION * abs(f):
+        return ROUNDING
+    if control.counts[N_ITER] > 0 and values[STEP] <= X_RESOLUTION * values[X_NORM]:
         return ROUNDING
     return NO_DECREASE
