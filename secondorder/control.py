@@ -98,7 +98,8 @@ EXPECTED = 16  # the decrease that a search may hope for: |g'd| alpha0
 HOPED = 19  # that of the search before the last restart; infinite if there was none since the last step
 GRAD_TOL = 17  # gtol
 GRAD_RTOL = 18  # grtol
-N_VALUES = 20
+START_GNORM = 20  # |g(x0)|_inf
+N_VALUES = 24
 
 IN_UNITS_OF_F = (F, GNORM, F_BEST, THRESHOLD, F_MIN, DECREASE, SLOPE, TRIAL_F, TRIAL_SLOPE, EXPECTED, HOPED)
 

@@ -43,6 +43,7 @@ from secondorder.control import (
     OVERRUN,
     SCALE,
     SIGNALS,
+    START_GNORM,
     STEP,
     STOP,
     STRIDE,
@@ -140,7 +141,7 @@ def start(fun_grad, x, work, control, data):
         f *= factor
         scale(factor, g, g)
         gnorm *= factor
-    values[F], values[GNORM] = f, gnorm
+    values[F], values[GNORM], values[START_GNORM] = f, gnorm, gnorm
     values[THRESHOLD] = max(values[GRAD_TOL] * values[SCALE], values[GRAD_RTOL] * gnorm)
     if math.isinf(values[F_MIN]):
         values[F_MIN] = -1e20 * max(values[SCALE], abs(f))

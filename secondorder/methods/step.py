@@ -2,7 +2,19 @@
 
 import math
 
-from secondorder.control import EXPECTED, HOPED, N_ITER, N_RESTART, STEP, STOP, TRIAL_F, X_NORM, stopped
+from secondorder.control import (
+    EXPECTED,
+    GNORM,
+    HOPED,
+    N_ITER,
+    N_RESTART,
+    START_GNORM,
+    STEP,
+    STOP,
+    TRIAL_F,
+    X_NORM,
+    stopped,
+)
 from secondorder.jit import inlined, leaf
 from secondorder.linalg.vectors import dot
 from secondorder.line_searches.initial_step import BARZILAI_BORWEIN, initial_step
@@ -12,7 +24,7 @@ from secondorder.status import NO_DECREASE, NO_DESCENT, NOT_FINITE_STEP, ROUNDIN
 # The decrease that float64 resolves in f, in units of |f|: a sum of some tens of terms loses about so much.
 RESOLUTION = 100.0 * 2.0**-52
 # Likewise a step in units of |x|: where f is 0 at the minimum, x runs out of digits before f does.
-X_RESOLUTION = 16.0 * 2.0**-52
+X_RESOLUTION = 1000.0 * 2.0**-52
 
 
 @inlined
@@ -51,8 +63,9 @@ def after_failure(f, slope, steepest, memory, control):
         return NO_DESCENT
     if not math.isfinite(values[TRIAL_F]):
         return NOT_FINITE_STEP
-    if min(values[EXPECTED], values[HOPED]) <= RESOLUTION * abs(f):
-        return ROUNDING
-    if control.counts[N_ITER] > 0 and values[STEP] <= X_RESOLUTION * values[X_NORM]:
-        return ROUNDING
-    return NO_DECREASE
+    resolved = min(values[EXPECTED], values[HOPED]) > RESOLUTION * abs(f)
+    if counts[N_ITER] > 0 and values[STEP] <= X_RESOLUTION * values[X_NORM]:
+        resolved = False
+    # A wrong gradient also makes tiny steps: believe in rounding only where the gradient has become small.
+    small = values[GNORM] <= 1e-4 * values[START_GNORM] or values[EXPECTED] <= 1e-6 * abs(f)
+    return ROUNDING if small and not resolved else NO_DECREASE
