@@ -4,8 +4,6 @@ Sums run in eight lanes that are added in a fixed order: vectorised without fast
 bits are the same wherever the kernel is compiled.
 """
 
-import math
-
 from secondorder.jit import inlined, leaf
 
 
@@ -79,21 +77,6 @@ def norm_inf(x):
         m0 = a0 if a0 > m0 else m0
         b0 += a0 - a0
     return max(max(m0, m1), max(m2, m3)) + ((b0 + b1) + (b2 + b3))
-
-
-@leaf
-def norm(x):
-    """|x|_2 without overflow or underflow of the squares."""
-    s = dot(x, x)
-    if 1e-280 < s < 1e300:
-        return math.sqrt(s)
-    largest = norm_inf(x)
-    if largest == 0.0 or not math.isfinite(largest):
-        return largest
-    s = 0.0
-    for i in range(x.shape[0]):
-        s += (x[i] / largest) ** 2
-    return largest * math.sqrt(s)
 
 
 @inlined
