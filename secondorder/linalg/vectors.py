@@ -94,6 +94,27 @@ def axpy(a, x, y, out):
 
 
 @inlined
+def axpy_dot(a, x, y, z):
+    """y <- a x + y; returns its product with z: a chain of these waits once a pass for the sum, not also for y."""
+    n = x.shape[0]
+    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        y0, y1, y2, y3 = a * x[i] + y[i], a * x[i + 1] + y[i + 1], a * x[i + 2] + y[i + 2], a * x[i + 3] + y[i + 3]
+        s0 += y0 * z[i]
+        s1 += y1 * z[i + 1]
+        s2 += y2 * z[i + 2]
+        s3 += y3 * z[i + 3]
+        y[i], y[i + 1], y[i + 2], y[i + 3] = y0, y1, y2, y3
+    s = (s0 + s2) + (s1 + s3)
+    for i in range(whole, n):
+        y0 = a * x[i] + y[i]
+        s += y0 * z[i]
+        y[i] = y0
+    return s
+
+
+@inlined
 def copy(x, out):
     """out <- x."""
     for i in range(x.shape[0]):

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from secondorder.control import GNORM, N_ITER, N_SKIP, F, accept, stopping_test
 from secondorder.jit import leaf
-from secondorder.linalg.vectors import axpy, copy, distance2, dot, scale
+from secondorder.linalg.vectors import axpy, axpy_dot, copy, distance2, dot, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
@@ -60,18 +60,24 @@ def n_memory(n, options):
 
 @leaf
 def two_loop(S, Y, inv_sy, gamma, newest, pairs, g, a, d):
-    """d <- -H g; a (m,) is scratch."""
+    """d <- -H g from pairs >= 1; a (m,) is scratch. A pass over d makes one step and the product for the next."""
     m = S.shape[0]
     scale(-1.0, g, d)
-    i = newest
-    for _ in range(pairs):
-        a[i] = dot(S[i], d) * inv_sy[i]
-        axpy(-a[i], Y[i], d, d)
-        i = i - 1 if i > 0 else m - 1
+    i, product = newest, dot(S[newest], d)
+    for _ in range(pairs - 1):
+        a[i] = product * inv_sy[i]
+        older = i - 1 if i > 0 else m - 1
+        product = axpy_dot(-a[i], Y[i], d, S[older])
+        i = older
+    a[i] = product * inv_sy[i]
+    axpy(-a[i], Y[i], d, d)
     scale(gamma, d, d)
-    for _ in range(pairs):
-        i = i + 1 if i < m - 1 else 0
-        axpy(a[i] - dot(Y[i], d) * inv_sy[i], S[i], d, d)
+    product = dot(Y[i], d)
+    for _ in range(pairs - 1):
+        newer = i + 1 if i < m - 1 else 0
+        product = axpy_dot(a[i] - product * inv_sy[i], S[i], d, Y[newer])
+        i = newer
+    axpy(a[i] - product * inv_sy[i], S[i], d, d)
 
 
 @leaf
