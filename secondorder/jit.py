@@ -10,6 +10,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
     monotonic_ns, run_pending_signals, atomic_load
+    muladd, bits_of, float_of   arithmetic that the elementary functions are made of
 
 Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address" is the function itself.
 """
@@ -20,6 +21,7 @@ import hashlib
 import os
 import pathlib
 import pickle
+import struct
 import time
 import warnings
 
@@ -447,7 +449,48 @@ if JIT_DISABLED:
         """0: the interpreter runs them between bytecodes."""
         return 0
 
+    def muladd(a, b, c):
+        """a b + c."""
+        return a * b + c
+
+    def bits_of(x):
+        """The 64 bits of a float as an integer."""
+        return struct.unpack("<q", struct.pack("<d", x))[0]
+
+    def float_of(bits):
+        """The float with these 64 bits; Python's integers have more, which are dropped as in int64."""
+        return struct.unpack("<d", struct.pack("<Q", bits & (1 << 64) - 1))[0]
+
 else:
+
+    @intrinsic
+    def muladd(typingctx, a, b, c):
+        """a b + c, fused into one rounding exactly where the processor does that fast."""
+
+        def codegen(context, builder, sig, args):
+            double = ir.DoubleType()
+            kind = ir.FunctionType(double, [double] * 3)
+            return builder.call(builder.module.declare_intrinsic("llvm.fmuladd", [double], kind), args)
+
+        return f8(f8, f8, f8), codegen
+
+    @intrinsic
+    def bits_of(typingctx, x):
+        """The 64 bits of a float as an integer."""
+
+        def codegen(context, builder, sig, args):
+            return builder.bitcast(args[0], ir.IntType(64))
+
+        return types.int64(f8), codegen
+
+    @intrinsic
+    def float_of(typingctx, bits):
+        """The float with these 64 bits."""
+
+        def codegen(context, builder, sig, args):
+            return builder.bitcast(args[0], ir.DoubleType())
+
+        return f8(types.int64), codegen
 
     @intrinsic
     def borrowed(typingctx, array):

@@ -21,12 +21,13 @@ NAMES = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for pat
 PARTS = {
     "status": set(),
     "linalg": {"jit"},
+    "elementary": {"jit"},
     "jit": set(),
     "problems": set(),
     "control": {"linalg", "status", "jit"},
     "line_searches": {"control", "linalg", "status", "jit"},
     "methods": {"control", "line_searches", "linalg", "status", "jit", "subproblems"},
-    "derivatives": {"jit"},
+    "derivatives": {"elementary", "jit"},
     "result": {"status", "control"},
     "options": {"line_searches"},
     "objective": {"derivatives", "jit"},
@@ -288,7 +289,7 @@ def test_every_search_file_is_in_the_table():
     assert files - {"memory", "trial", "initial-step"} == set(LINE_SEARCHES)
 
 
-KERNELS = [path for path in FILES if part(NAMES[path]) in ("methods", "line_searches", "linalg")]
+KERNELS = [path for path in FILES if part(NAMES[path]) in ("methods", "line_searches", "linalg", "elementary")]
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=NAMES.get)
