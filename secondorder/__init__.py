@@ -6,6 +6,8 @@
 See `minimize`. The tables METHODS, LINE_SEARCHES and PROBLEMS list what there is.
 """
 
+import importlib
+
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.methods import METHODS
@@ -21,16 +23,25 @@ __all__ = [
     "Objective",
     "OptimizeResult",
     "SearchOptions",
+    "from_autograd",
+    "from_jax",
+    "from_torch",
     "minimize",
     "scipy_method",
 ]
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
-    # what only some runs need is imported on use
-    if name == "PROBLEMS":
-        from secondorder.problems import PROBLEMS
+# what only some runs need is imported on use
+_ON_USE = {
+    "PROBLEMS": "secondorder.problems",
+    "from_autograd": "secondorder.adapters",
+    "from_jax": "secondorder.adapters",
+    "from_torch": "secondorder.adapters",
+}
 
-        return PROBLEMS
+
+def __getattr__(name):
+    if name in _ON_USE:
+        return getattr(importlib.import_module(_ON_USE[name]), name)
     raise AttributeError(f"module 'secondorder' has no attribute {name!r}")

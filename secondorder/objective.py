@@ -68,6 +68,8 @@ class Objective:
     True
     """
 
+    library = None  # whose functions these are, if they have to run in Python
+
     def __init__(self, fun_grad, fun=None, hvp=None, hess=None):
         for name, function in (("fun_grad", fun_grad), ("fun", fun), ("hvp", hvp), ("hess", hess)):
             if function is not None and not callable(function):
@@ -192,7 +194,10 @@ class NotCompilable(Exception):
 
 def make_typed(given, args_type, needs, backend, own):
     """Compile the objective's typed functions, or fall back to Python with one warning."""
-    if backend != "python":
+    library = library_of(given.fun)
+    if library and backend == "numba":
+        raise TypeError(f"backend='numba', but the objective is a function of {library}, which runs in Python")
+    if backend != "python" and not library:
         try:
             return compile_typed(given, args_type, needs, own)
         except NotCompilable as reason:
@@ -205,6 +210,11 @@ def make_typed(given, args_type, needs, backend, own):
                 stacklevel=4,
             )
     return python_typed(given, needs)
+
+
+def library_of(fun):
+    """Name of the library that an Objective calls in Python, or None."""
+    return fun.library if isinstance(fun, Objective) else None
 
 
 def compile_typed(given, args_type, needs, own):
@@ -289,7 +299,7 @@ def python_typed(given, needs):
     """Typed functions that call the interpreter."""
     bridge = functools.partial(compiled, flags="bridge")
     functions = in_python.InPython.of_objective if isinstance(given.fun, Objective) else in_python.InPython
-    fun, inner, derivatives, cost = bridge(in_python.fun, FUN), None, "given", one_evaluation
+    fun, inner, derivatives, cost = bridge(in_python.fun, FUN), None, library_of(given.fun) or "given", one_evaluation
     jac = given.jac
     if jac is True or callable(jac) or isinstance(given.fun, Objective):
         fun_grad = bridge(in_python.fun_grad, FUN_GRAD)

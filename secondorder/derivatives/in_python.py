@@ -37,6 +37,7 @@ class InPython:
         self.user_fun, self.user_jac = given.fun, given.jac
         self.user_hessp, self.user_hess = given.hessp, given.hess
         self.args, self.pair = args, given.jac is True
+        self.user_value = None  # f alone, where fun returns (f, g)
 
     @classmethod
     def of_objective(cls, given, args):
@@ -57,10 +58,14 @@ class InPython:
             objective.hess(x, H, *args)
             return H
 
-        return cls(given._replace(fun=pair, jac=True, hessp=hessp, hess=hess), args)
+        functions = cls(given._replace(fun=pair, jac=True, hessp=hessp, hess=hess), args)
+        functions.user_value = objective.fun
+        return functions
 
     def fun(self, x):
         """f(x)."""
+        if self.user_value is not None:
+            return as_float(self.user_value(x.copy(), *self.args))
         value = self.user_fun(x.copy(), *self.args)
         return as_float(value[0] if self.pair else value)
 
