@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from secondorder.jit import (
     JIT_DISABLED,
+    Reference,
     atomic_load,
     function_at,
     inlined,
@@ -48,7 +49,7 @@ class Control(NamedTuple):
     trace: object  # float64 (rows, len(TRACE)); 0 rows: no trace
 
 
-CONTROL = namedtuple_type(Control, (integers, vector, vector, matrix))
+CONTROL = Reference(namedtuple_type(Control, (integers, vector, vector, matrix)))
 
 # counts
 STOP = 0  # reason to stop, or RUNNING; may be written from another thread

@@ -7,6 +7,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     FUN, FUN_GRAD, ...      signatures of the functions that solvers receive
     compiled(f, signature)  f compiled for one signature, from the disk cache if it is there
     address_of, function_at a typed function <-> an integer
+    Native, reference_at    a tuple in native form, and the one word that compiled code passes on in its place
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
     monotonic_ns, run_pending_signals, atomic_load
@@ -34,9 +35,11 @@ from numba.core import cgutils, event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.dispatcher import Dispatcher
+from numba.core.imputils import lower_getattr_generic
 from numba.core.types import FunctionType
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
-from numba.extending import intrinsic, register_jitable  # noqa: F401 - for trampolines
+from numba.extending import intrinsic, models, register_jitable, register_model  # noqa: F401 - for trampolines
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
@@ -282,21 +285,80 @@ def function_at(signature):
     return (lambda address: address) if JIT_DISABLED else _function_loader(signature)
 
 
-def call_at(signature_of):
-    """Intrinsic load(address, options) -> callable, whose signature follows from the Numba type of the options."""
+# ------------------------------------------------------------------------------------------- tuples by address
+
+
+class Reference(types.Type):
+    """Numba type of the address of a tuple, whose fields are read by name as the tuple's own.
+
+    A tuple passed by value is pushed field by field, an array of it in seven words: a search used to get a hundred.
+    """
+
+    def __init__(self, pointee):
+        self.pointee = pointee
+        super().__init__(name=f"Reference({pointee})")
+
+
+ANY = Reference(types.void)  # for code that only passes it on
+
+
+@register_model(Reference)
+class _ReferenceModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, cgutils.voidptr_t)
+
+
+@infer_getattr
+class _ReferenceFields(AttributeTemplate):
+    key = Reference
+
+    def generic_resolve(self, kind, name):
+        fields = getattr(kind.pointee, "fields", ())
+        return kind.pointee.types[fields.index(name)] if name in fields else None
+
+
+@lower_getattr_generic(Reference)
+def _read_field(context, builder, kind, address, name):
+    pointer = builder.bitcast(address, context.get_value_type(kind.pointee).as_pointer())
+    return builder.load(cgutils.gep_inbounds(builder, pointer, 0, kind.pointee.fields.index(name)))
+
+
+@functools.cache
+def reference_at(kind):
+    """Intrinsic: address -> a value of the type `kind`, a Reference."""
     if JIT_DISABLED:
-        return lambda address, options: address
+        return lambda address: address
 
     @intrinsic
-    def load(typingctx, address, options):
-        kind = FunctionType(signature_of(options))
-
+    def load(typingctx, address):
         def codegen(context, builder, sig, args):
-            return _function_value(context, builder, kind, args[0])
+            return builder.inttoptr(args[0], cgutils.voidptr_t)
 
-        return kind(intp, options), codegen
+        return kind(types.intp), codegen
 
     return load
+
+
+class Native:
+    """A tuple of numbers and arrays as compiled code lays it out, at a fixed address, while this object lives."""
+
+    def __init__(self, values):
+        self.values = self.address = values
+        if JIT_DISABLED:
+            return
+        annotations = getattr(type(values), "__annotations__", None)
+        kinds = annotations.values() if annotations else [object] * len(values)
+        layout, flat = "@", []
+        for value, kind in zip(values, kinds, strict=True):
+            if isinstance(value, np.ndarray):  # meminfo, parent, size, itemsize, data, shape, strides
+                words = (0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides)
+            else:
+                words = (value,)
+            layout += {float: "d", bool: "?"}.get(kind, "q") * len(words)
+            flat += words
+        packed = struct.pack(layout, *flat)
+        self._buffer = np.frombuffer(packed.ljust(-(-len(packed) // 8) * 8, b"\0"), np.int64).copy()
+        self.address = self._buffer.ctypes.data
 
 
 # ------------------------------------------------------------------------------------------- the user's args

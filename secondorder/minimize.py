@@ -21,7 +21,7 @@ from secondorder.backends import serial
 from secondorder.derivatives.trampolines import copied
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
-from secondorder.objective import DIFFERENCES, Given, Objective, typed_objective
+from secondorder.objective import DIFFERENCES, Objective, typed_objective
 from secondorder.options import lookup, parse
 from secondorder.result import OptimizeResult
 from secondorder.status import (
@@ -40,6 +40,7 @@ from secondorder.status import (
 # scipy's names for what we call otherwise.
 ALIASES = {"l-bfgs-b": "l-bfgs", "lbfgs": "l-bfgs", "gd": "gradient-descent", "nonlinear-cg": "cg"}
 DEFAULT_METHOD = "l-bfgs"
+FLOAT64 = np.dtype(np.float64)
 
 
 def minimize(
@@ -132,7 +133,7 @@ def minimize(
         warn_unused(plan, hess, hessp)
 
     # 2 the objective
-    given = Given(fun, jac, hessp, hess)
+    given = fun, jac, hessp, hess
     typed, args_type = typed_objective(given, args, plan.needs, backend)
     bound = typed.bind(args, args_type)
 
@@ -142,10 +143,11 @@ def minimize(
         if callback is not None:
             run.notify(caller(callback, run))
         try:
-            outcome = run() if typed.in_python is None else interruptible(run)
+            reason = run() if typed.in_python is None else interruptible(run)
         except serial.WroteX:  # once more, with a copy of x for the user's function
             run.retype(typed_objective(given, args, plan.needs, backend, copied)[0])
-            outcome = run()
+            reason = run()
+        result = result_of(run, reason, begun)  # 5
     except BaseException as error:
         run.recover()
         result = result_of(run, RAISED, begun, f"{type(error).__name__}: {error}")
@@ -157,11 +159,9 @@ def minimize(
         run.close()
         bound.close()
 
-    # 5 the result
-    result = result_of(run, outcome.reason, begun)
     if plan.run.disp:
         print(f"{plan.name}: {result.message}; {result.nit} iterations, {result.nfev} evaluations")
-    if outcome.reason == SIGNAL:
+    if reason == SIGNAL:
         error = KeyboardInterrupt("secondorder.minimize was interrupted")
         attach(error, result)
         raise error
@@ -173,6 +173,8 @@ def minimize(
 
 def start_vector(x0):
     """A private, contiguous float64 copy of x0."""
+    if type(x0) is np.ndarray and x0.dtype is FLOAT64 and x0.ndim == 1:
+        return x0.copy()
     try:
         given = np.asarray(x0)
         if given.dtype.kind == "O":  # None would become nan
@@ -369,12 +371,10 @@ def criteria(options, values):
 
 def message(reason, sentence, values):
     """The sentence of a reason, with the numbers that show it."""
+    if reason == GTOL:  # they are in criteria; formatting them would take longer than many a solve
+        return sentence
     if reason == BELOW_FMIN:
         return f"{sentence} (fmin = {values[c.F_MIN]:.3g}, f = {values[c.F]:.3g})"
-    if reason == GTOL:
-        return (
-            sentence  # the numbers are in criteria; formatting them would take longer than a small solve's iterations
-        )
     text = f"{sentence}: |g|_inf = {values[c.GNORM]:.3g}, tolerance {values[c.THRESHOLD]:.3g}"
     if reason in (ROUNDING, PRECISION, NO_DECREASE):
         text += (

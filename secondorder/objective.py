@@ -87,15 +87,12 @@ class Typed:
         self.in_python = in_python  # InPython(args), for objectives that run in Python
         self.inner = inner  # address of the fun that differences are taken of
         self.keep = keep  # the dispatchers behind the addresses
-
-    @property
-    def backend(self):
-        """Where the user's function runs."""
-        return "compiled" if self.in_python is None else "python"
+        self.plain = in_python is None and inner is None  # called with the user's args and nothing else
+        self.backend = "compiled" if in_python is None else "python"  # where the user's function runs
 
     def bind(self, args, args_type):
         """The data of one call; close it afterwards."""
-        return Bound(self, args, args_type)
+        return Bound(self, args, args_type) if args or not self.plain else NOTHING
 
 
 class Bound:
@@ -123,6 +120,18 @@ class Bound:
             in_python.release(self._handle)
 
 
+class Nothing:
+    """The data of a call without args."""
+
+    address = 0
+
+    def close(self):
+        """Nothing is held."""
+
+
+NOTHING = Nothing()
+
+
 # ---------------------------------------------------------------------------------------- finding the typed functions
 
 _typed = OrderedDict()
@@ -139,19 +148,30 @@ class Given(NamedTuple):
 
 
 def typed_objective(given, args, needs, backend="auto", own=trampolines.itself):
-    """(the Typed, type of args): remembered, or compiled now. needs: of "fun", "grad", "hvp", "hess"."""
+    """(the Typed, type of args): remembered, or compiled now. needs: of "fun", "grad", "hvp", "hess".
+
+    given: the fields of Given as a plain tuple, which is made faster.
+    """
     args_type = type_of(args)
     try:
         fun, jac, hessp, hess = given
-        key = (identity(fun), jac and identity(jac), hessp and identity(hessp), hess and identity(hess))
-        key += (args and args_type, needs, backend, own)
+        key = (
+            identity(fun),
+            jac and identity(jac),
+            hessp and identity(hessp),
+            hess and identity(hess),
+            args and args_type,
+            needs,
+            backend,
+            own,
+        )
         found = _typed.get(key)
     except TypeError:  # something unhashable was captured or given
         key = found = None
     if found is not None and found.in_python is not None:
-        found = python_typed(given, needs)  # equal code is not the same function: it may count its calls
+        found = python_typed(Given(*given), needs)  # equal code is not the same function: it may count its calls
     if found is None:
-        found = make_typed(given, args_type, needs, backend, own)
+        found = make_typed(Given(*given), args_type, needs, backend, own)
         if key is not None:
             # the functions are kept with their compiled form, so that no identity is ever used twice
             _typed[key] = found

@@ -10,10 +10,12 @@ import sys
 import textwrap
 import threading
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import NumbaError
 
 import secondorder
 from secondorder import METHODS, jit, minimize
@@ -428,3 +430,60 @@ def test_a_division_by_zero_does_not_depend_on_whether_the_objective_was_called_
         result = minimize(fun, [1.0], method="bfgs", jac=slow_gradient, options={"on_error": "return"})
         statuses.append(result.status)
     assert statuses[0] == statuses[1]
+
+
+# ------------------------------------------------------------------------------------------- tuples by address
+
+
+class Mixed(NamedTuple):
+    """One field of each kind; the flag between words tries the padding."""
+
+    a: float = 0.5
+    flag: bool = True
+    n: int = -3
+    last: bool = False
+    b: float = np.inf
+
+
+class Arrays(NamedTuple):
+    """Arrays of each dimension."""
+
+    rows: object
+    values: object
+    counts: object
+
+
+MIXED = jit.Reference(jit.namedtuple_type(Mixed))
+ARRAYS = jit.Reference(jit.namedtuple_type(Arrays, (jit.matrix, jit.vector, jit.integers)))
+_mixed_at, _arrays_at = jit.reference_at(MIXED), jit.reference_at(ARRAYS)
+
+
+def read_mixed(address):
+    t = _mixed_at(address)
+    return t.a, t.flag, t.n, t.last, t.b
+
+
+def use_arrays(address):
+    t = _arrays_at(address)
+    t.values[1] += t.rows[1, 2]
+    t.counts[0] += t.rows.shape[0] * t.values.shape[0]
+    return t.rows[0, 0]
+
+
+@pytest.mark.parametrize("given", [Mixed(), Mixed(1, False, 2**62, True, -0.0)])
+def test_the_fields_of_a_native_tuple_read_as_given(given):
+    native = jit.Native(given)
+    assert njit(**jit.ENTRY)(read_mixed)(native.address) == given
+
+
+def test_arrays_in_a_native_tuple_are_the_arrays():
+    given = Arrays(np.arange(6.0).reshape(2, 3), np.ones(4), np.zeros(2, np.int64))
+    native = jit.Native(given)
+    assert njit(**jit.ENTRY)(use_arrays)(native.address) == 0.0
+    assert given.values.tolist() == [1.0, 6.0, 1.0, 1.0]
+    assert given.counts.tolist() == [8, 0]
+
+
+def test_a_field_that_a_native_tuple_lacks_is_a_compile_error():
+    with pytest.raises(NumbaError, match="Unknown attribute 'c'"):
+        njit(jit.f8(jit.intp))(lambda address: _mixed_at(address).c)

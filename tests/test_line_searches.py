@@ -181,14 +181,12 @@ def fun_grad(x, g, data):
 
 
 _fun_at, _fun_grad_at, _search_at = jit.function_at(jit.FUN), jit.function_at(jit.FUN_GRAD), jit.function_at(SEARCH)
+_options_at, _control_at = jit.reference_at(SEARCH_OPTIONS), jit.reference_at(c.CONTROL)
 
 
-def drive(
-    search, fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, counts, values, best, trace, address, item
-):
+def drive(search, fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, control, address, item):
     """A search, called as a solver calls it."""
     x, d, xt, gt, memory = jit.borrowed(x), jit.borrowed(d), jit.borrowed(xt), jit.borrowed(gt), jit.borrowed(memory)
-    control = c.Control(jit.borrowed(counts), jit.borrowed(values), jit.borrowed(best), jit.borrowed(trace))
     return _search_at(search)(
         _fun_at(fun),
         _fun_grad_at(fun_grad),
@@ -200,8 +198,8 @@ def drive(
         xt,
         gt,
         memory,
-        options,
-        control,
+        _options_at(options),
+        _control_at(control),
         (address, item),
     )
 
@@ -209,7 +207,7 @@ def drive(
 def harness():
     """The compiled driver and the addresses of the objective."""
     v, f8, intp = jit.vector, jit.f8, jit.intp
-    kinds = (intp, intp, intp, v, f8, f8, v, f8, v, v, v, SEARCH_OPTIONS, jit.integers, v, v, jit.matrix, intp, intp)
+    kinds = (intp, intp, intp, v, f8, f8, v, f8, v, v, v, intp, intp, intp, intp)
     driver = drive if jit.JIT_DISABLED else njit(jit.tuple_type(f8, f8)(*kinds), **jit.ENTRY)(drive)
     keep = jit.typed(fun, jit.FUN), jit.typed(fun_grad, jit.FUN_GRAD)
     return driver, jit.address_of(keep[0], jit.FUN), jit.address_of(keep[1], jit.FUN_GRAD), keep
@@ -275,6 +273,8 @@ class Harness:
         counts, values = np.zeros(c.N_COUNTS, np.int64), np.zeros(c.N_VALUES)
         counts[[c.STOP, c.FUN_PER_GRAD, c.MAX_FUN, c.STRIDE, c.COUNTDOWN]] = stop, 1, max_fun, 1, 1
         values[c.SCALE], values[c.F_MIN] = 1.0, -1e250
+        options = jit.Native(m.SearchOptions(**given))
+        control = jit.Native(c.Control(counts, values, np.empty(n), np.empty((0, len(c.TRACE)))))
         alpha, ft = self.driver(
             jit.address_of(self.searches[name], SEARCH),
             self.fun,
@@ -287,11 +287,8 @@ class Harness:
             xt,
             gt,
             memory,
-            m.SearchOptions(**given),
-            counts,
-            values,
-            np.empty(n),
-            np.empty((0, len(c.TRACE))),
+            options.address,
+            control.address,
             0,
             number + 64 * (kf + 512) + 64 * 1024 * (kx + 512),
         )

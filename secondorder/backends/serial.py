@@ -1,8 +1,8 @@
 """One problem on one thread: the workspace, the control block and the compiled entry.
 
-The entry receives integers and arrays only: addresses of typed functions and of the pinned arguments, and the arrays
-that the driver owns. It is compiled once for each type of options, a solver once for each method; both are cached on
-disk.
+The entry receives x and integers: addresses of typed functions, of the pinned arguments, and of what a call does not
+make anew, which lies ready in native form: options, workspace and control block. It is compiled once, a solver once for
+each method; both are cached on disk.
 """
 
 import functools
@@ -57,23 +57,26 @@ from secondorder.control import (
 )
 from secondorder.derivatives import in_python
 from secondorder.jit import (
+    ANY,
     FUN,
     FUN_GRAD,
     JIT_DISABLED,
     FunctionType,
+    Native,
+    Reference,
     address_of,
     borrowed,
-    call_at,
     compiled,
     data_t,
     entry_point,
     f8,
     function_at,
-    integers,
     intp,
+    loader,
     loop,
     matrix,
     namedtuple_type,
+    reference_at,
     tuple_type,
     typed,
     vector,
@@ -84,7 +87,7 @@ from secondorder.line_searches.memory import SearchOptions
 from secondorder.result import OptimizeResult
 from secondorder.status import CONVERGED, RAISED, REASONS, RUNNING, Outcome
 
-SEARCH_OPTIONS = namedtuple_type(SearchOptions)
+SEARCH_OPTIONS = Reference(namedtuple_type(SearchOptions))
 OUTCOME = namedtuple_type(Outcome)
 _functions = (FunctionType(FUN), FunctionType(FUN_GRAD))
 
@@ -99,14 +102,12 @@ def solver_signature(options):
     return OUTCOME(*_functions, FunctionType(SEARCH), SEARCH_OPTIONS, options, vector, matrix, vector, CONTROL, data_t)
 
 
-def entry_signature(options):
-    """Signature of `run` for one Numba type of options."""
-    arrays = (vector, matrix, vector, integers, vector, vector, matrix)
-    return OUTCOME(intp, intp, intp, intp, SEARCH_OPTIONS, options, *arrays, intp, intp)
-
+ENTRY = intp(intp, intp, intp, vector, intp, intp, intp, intp)  # of `run`
 
 _fun_at, _fun_grad_at, _search_at = function_at(FUN), function_at(FUN_GRAD), function_at(SEARCH)
-_solver_at = call_at(solver_signature)
+_solver_at = function_at(solver_signature(ANY))
+_options_at, _search_options_at, _control_at = reference_at(ANY), reference_at(SEARCH_OPTIONS), reference_at(CONTROL)
+_program_at, _scratch_at = loader(tuple_type(intp, intp, intp, intp)), loader(tuple_type(matrix, vector))
 
 GUARD = -6.02214076e23  # what stands behind g while the first gradient is computed
 GUARDS = 8
@@ -150,34 +151,43 @@ def start(fun_grad, x, work, control, data):
     return control.counts[MISUSE] == 0
 
 
-def run(
-    solve, fun, fun_grad, search, search_options, options, x, work, memory, counts, values, best, trace, address, item
-):
-    """The one way from Python into a solver: the four functions come as addresses."""
-    x, work, memory, data = borrowed(x), borrowed(work), borrowed(memory), (address, item)
-    control = Control(borrowed(counts), borrowed(values), borrowed(best), borrowed(trace))
+def run(program, scratch, control, x, fun, fun_grad, address, item):
+    """The one way from Python into a solver, all by address: its reason to end."""
+    solve, search, search_options, options = _program_at(program)
+    work, memory = _scratch_at(scratch)
+    control, x, data = _control_at(control), borrowed(x), (address, item)
     if not start(_fun_grad_at(fun_grad), x, work, control, data):
-        return Outcome(RAISED, values[F], math.nan, 0)
-    return _solver_at(solve, options)(
+        return RAISED
+    outcome = _solver_at(solve)(
         _fun_at(fun),
         _fun_grad_at(fun_grad),
         _search_at(search),
-        search_options,
-        options,
+        _search_options_at(search_options),
+        _options_at(options),
         x,
         work,
         memory,
         control,
         data,
     )
+    return outcome.reason
 
 
 MAX_KEPT = 1 << 26  # bytes of a workspace that is kept for the next call
 MAX_TRACE = 1 << 20  # rows; untouched rows take no memory
 
-_COUNTS = np.zeros(N_COUNTS, np.int64)
+
+def control_numbers(content=None):
+    """(counts, values, the bytes of both, which one assignment sets)."""
+    numbers = np.zeros(N_COUNTS + N_VALUES, np.int64)
+    numbers_bytes = memoryview(numbers).cast("B")
+    if content is not None:
+        numbers_bytes[:] = content
+    return numbers[:N_COUNTS], numbers[N_COUNTS:].view(np.float64), numbers_bytes
+
+
+_COUNTS, _VALUES, _START = control_numbers()
 _COUNTS[STOP], _COUNTS[STRIDE], _COUNTS[COUNTDOWN] = RUNNING, 1, 1
-_VALUES = np.zeros(N_VALUES)
 _VALUES[SCALE], _VALUES[HOPED] = 1.0, math.inf
 _VALUES[F] = _VALUES[GNORM] = _VALUES[THRESHOLD] = math.nan  # until the first evaluation
 _NO_TRACE = np.empty((0, len(TRACE)))
@@ -188,49 +198,73 @@ class Plan:
     """A method with checked options and its compiled parts: all of a call but the objective and x0."""
 
     def __init__(self, name, module, parsed):
-        self.name, self.module = name, module
-        self.run, self.search_options, self.own = parsed.run, parsed.search, parsed.method
+        self.name, self.module, self.run, self.own = name, module, parsed.run, parsed.method
         solver = compiled_solver(module.solve, module.Options)
         search, needs_fun = compiled_line_search(parsed.line_search)
         needs_fun = needs_fun or parsed.search.initial == HAGER_ZHANG
         self.needs = (*module.NEEDS, "fun") if needs_fun else module.NEEDS
-        entry = compiled_entry(module.Options)
-        self.entry = entry_point(entry)
-        signature = solver_signature(namedtuple_type(module.Options))
-        self.addresses = address_of(solver, signature), address_of(search, SEARCH)
-        self.keep = solver, search, entry
+        entry = compiled_entry()
+        self.enter = entry_point(entry)
+        options = Native(parsed.search), Native(parsed.method)
+        signature = solver_signature(Reference(namedtuple_type(module.Options)))
+        addresses = address_of(solver, signature), address_of(search, SEARCH)
+        self.program = Native((*addresses, *[native.address for native in options]))
+        self.keep = solver, search, entry, options
         self.module_fields = getattr(module, "result_fields", None)
-        values = _VALUES.copy()
-        values[GRAD_TOL], values[GRAD_RTOL] = self.run.gtol, self.run.grtol
-        values[X_TOL], values[F_TOL], values[F_MIN] = self.run.xtol, self.run.ftol, self.run.fmin
-        self.values = values
-        counts = _COUNTS.copy()
-        counts[MAX_FUN], counts[FUN_PER_GRAD] = self.run.maxfev, 1
-        self.counts = counts
         self.sizes = {}
 
     def start(self, n):
-        """(sizes of the workspace, a new array of counts) for n variables."""
+        """((rows, n, length) of the workspace, bytes of the control numbers at the start) for n variables."""
         found = self.sizes.get(n)
         if found is None:
-            module, maxiter = self.module, self.run.maxiter
-            counts = self.counts.copy()
-            counts[MAX_ITER] = maxiter if maxiter >= 0 else max(10000, 200 * n)
-            found = (module.n_work(n, self.own), n, module.n_memory(n, self.own)), counts
+            module = self.module
+            found = (module.n_work(n, self.own), n, module.n_memory(n, self.own)), self.control_start(n)
             if len(self.sizes) < 64:
                 self.sizes[n] = found
-        return found[0], found[1].copy()
+        return found
+
+    def control_start(self, n):
+        """Bytes of the control numbers at the start."""
+        run = self.run
+        counts, values, numbers = control_numbers(_START)
+        counts[MAX_ITER] = run.maxiter if run.maxiter >= 0 else max(10000, 200 * n)
+        counts[MAX_FUN], counts[FUN_PER_GRAD] = run.maxfev, 1
+        values[GRAD_TOL], values[GRAD_RTOL] = run.gtol, run.grtol
+        values[X_TOL], values[F_TOL], values[F_MIN] = run.xtol, run.ftol, run.fmin
+        return bytes(numbers)
 
 
-_idle = threading.local()
+class Space:
+    """Workspace and control block of one run, of arbitrary contents, also in native form."""
+
+    def __init__(self, rows, n, length):
+        self.sizes = rows, n, length
+        self.work, self.memory = make_workspace(rows, n, length)
+        self.g = self.work[0]
+        self.counts, self.values, self.numbers = control_numbers()
+        self.best = np.empty(n)
+        self.scratch, self.control = Native((self.work, self.memory)), self.control_block(_NO_TRACE)
+
+    def control_block(self, trace):
+        """The control block with this trace."""
+        return Native(Control(self.counts, self.values, self.best, trace))
 
 
-def take_workspace(rows, n, length):
-    """(work, memory): those of the last call if they fit, else new ones. Their contents are arbitrary."""
-    kept = getattr(_idle, "workspace", None)
-    _idle.workspace = None  # a nested call, from within the objective, takes its own
-    if kept is not None and kept[0].shape == (rows, n) and kept[1].shape == (length,):
-        return kept
+class _Idle(threading.local):
+    space = None
+
+
+_idle = _Idle()
+
+
+def take_space(sizes):
+    """That of the last run in this thread if it fits, else a new one."""
+    kept, _idle.space = _idle.space, None  # a nested call, from within the objective, takes its own
+    return kept if kept is not None and kept.sizes == sizes else Space(*sizes)
+
+
+def make_workspace(rows, n, length):
+    """(work, memory)."""
     check_free_memory(rows, n)
     return np.empty((rows, n)), np.empty(length)
 
@@ -259,21 +293,21 @@ class Run:
     """One call of a solver: its arrays, its control block, and the call itself."""
 
     def __init__(self, plan, typed, bound, x):
-        n = x.shape[0]
-        self.plan, self.typed, self.bound, self.x, self.n = plan, typed, bound, x, n
-        sizes, self.counts = plan.start(n)
-        self.work, self.memory = take_workspace(*sizes)
-        self.best = np.empty(n)
-        self.values, counts = plan.values.copy(), self.counts
+        self.plan, self.typed, self.bound, self.x = plan, typed, bound, x
+        self.n = n = x.shape[0]
+        sizes, numbers = plan.start(n)
+        self.space = space = take_space(sizes)
+        space.numbers[:] = numbers
+        self.work, self.counts, self.values, self.control = space.work, space.counts, space.values, space.control
         if typed.derivatives != "given":
-            counts[FUN_PER_GRAD] = typed.cost(n)
+            self.counts[FUN_PER_GRAD] = typed.cost(n)
         if typed.in_python is None and threading.get_ident() == _MAIN:
-            counts[SIGNALS] = 1
+            self.counts[SIGNALS] = 1
         if plan.run.time_limit < math.inf:
-            counts[DEADLINE] = time.monotonic_ns() + int(1e9 * min(plan.run.time_limit, 1e9))
-        self.trace = _NO_TRACE
+            self.counts[DEADLINE] = time.monotonic_ns() + int(1e9 * min(plan.run.time_limit, 1e9))
         if plan.run.history:
-            self.trace = np.empty((min(int(counts[MAX_ITER]) + 1, MAX_TRACE), len(TRACE)))
+            self.trace = np.empty((min(int(self.counts[MAX_ITER]) + 1, MAX_TRACE), len(TRACE)))
+            self.control = space.control_block(self.trace)
         self._handle = None
         self.extra_fields = None
 
@@ -289,38 +323,31 @@ class Run:
         self.counts[HANDLE] = self._handle
 
     def __call__(self):
-        """Solve. The arrays are ours, so whatever ends the solver leaves the best point here."""
-        outcome = self.enter(self.trace)
-        if self.counts[MISUSE] == OVERRUN:
-            raise ValueError(
-                f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
-            )
-        if self.counts[MISUSE] == WROTE_X:
+        """Solve; the reason to end. The arrays are ours, so whatever ends the solver leaves the best point here."""
+        reason = self.enter(self.control)
+        counts = self.counts
+        if reason == RAISED:
+            if counts[MISUSE] == OVERRUN:
+                raise ValueError(
+                    f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
+                )
             raise WroteX
         if self.plan.module_fields is not None:
             self.extra_fields = self.plan.module_fields(self.n, self.work, self.values[SCALE])
-        if self.counts[LEFT_BEST] and REASONS[outcome.reason].status != CONVERGED:
+        if counts[LEFT_BEST] and REASONS[reason].status != CONVERGED:
             self.return_to_best()
-        return outcome
+        return reason
 
-    def enter(self, trace):
+    def enter(self, control):
         """Call the compiled entry on the arrays of this run."""
-        plan, typed = self.plan, self.typed
-        solve, search = plan.addresses
-        return plan.entry(
-            solve,
+        plan, space, typed = self.plan, self.space, self.typed
+        return plan.enter(
+            plan.program.address,
+            space.scratch.address,
+            control.address,
+            self.x,
             typed.fun,
             typed.fun_grad,
-            search,
-            plan.search_options,
-            plan.own,
-            self.x,
-            self.work,
-            self.memory,
-            self.counts,
-            self.values,
-            self.best,
-            trace,
             self.bound.address,
             0,
         )
@@ -333,20 +360,20 @@ class Run:
     def recover(self):
         """After an exception: x is the best point, its gradient unknown if it had been left."""
         if self.counts[LEFT_BEST]:
-            self.x[:] = self.best
+            self.x[:] = self.space.best
             self.values[F] = self.values[F_BEST]
             self.values[GNORM] = math.nan
             self.work[0] = math.nan
 
     def return_to_best(self):
         """x <- the best point accepted, with its value and gradient: one more evaluation."""
-        self.x[:] = self.best
+        self.x[:] = self.space.best
         counts, values = self.counts.copy(), self.values.copy()
         self.counts[:] = _COUNTS  # no iterations: the solver evaluates x and stops
         self.counts[FUN_PER_GRAD], self.counts[MAX_FUN] = counts[FUN_PER_GRAD], 2**62
         values[F], values[GNORM] = values[F_BEST], math.nan  # unless the function gives the same again
         try:
-            self.enter(_NO_TRACE)
+            self.enter(self.space.control)
             if self.values[F] == values[F_BEST]:
                 values[GNORM] = self.values[GNORM]
         finally:
@@ -361,7 +388,7 @@ class Run:
         if counts[N_GRAD] == 0:
             return np.full(self.n, math.nan)
         factor = values[SCALE]
-        return self.work[0].copy() if factor == 1.0 else self.work[0] / factor
+        return self.space.g.copy() if factor == 1.0 else self.space.g / factor
 
     def unscaled_values(self):
         """The values of the control block as Python floats, in the user's units of f."""
@@ -390,7 +417,7 @@ class Run:
     def close(self):
         """Keep the workspace for the next call."""
         if self.work.nbytes <= MAX_KEPT:
-            _idle.workspace = self.work, self.memory
+            _idle.space = self.space
         if self._handle is not None:
             in_python.release(self._handle)
             HOOKS.pop(self._handle, None)
@@ -399,7 +426,7 @@ class Run:
 @functools.cache
 def compiled_solver(solve, options_class):
     """The method's solver, compiled."""
-    return compiled(solve, solver_signature(namedtuple_type(options_class)))
+    return compiled(solve, solver_signature(Reference(namedtuple_type(options_class))))
 
 
 @functools.cache
@@ -418,6 +445,6 @@ def compiled_line_search(given):
 
 
 @functools.cache
-def compiled_entry(options_class):
-    """The entry for this class of options."""
-    return compiled(run, entry_signature(namedtuple_type(options_class)), "entry")
+def compiled_entry():
+    """The entry, for all methods."""
+    return compiled(run, ENTRY, "entry")

@@ -198,13 +198,28 @@ def test_unbounded_below_is_reported(method, backend):
 # ------------------------------------------------------------------------------------------- 6, 7: the workspace
 
 
+def use_space(monkeypatch, make_workspace, dirt):
+    """Every run gets arrays made by make_workspace, and all else that is kept between runs full of dirt."""
+
+    def take(sizes):
+        space = serial.Space(*sizes)
+        space.best[:] = space.values[:] = dirt
+        space.counts[:] = -7
+        return space
+
+    monkeypatch.setattr(serial, "make_workspace", make_workspace)
+    monkeypatch.setattr(serial, "take_space", take)
+
+
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_dirty_workspace_gives_the_same_bits(method, backend, name, monkeypatch):
     clean = solve(name, method, backend, history=True)
     for dirt in (np.nan, -1e300, np.inf, 7.0):
-        monkeypatch.setattr(
-            serial, "take_workspace", lambda rows, n, length, d=dirt: (np.full((rows, n), d), np.full(length, d))
-        )
+
+        def make(rows, n, length, dirt=dirt):
+            return np.full((rows, n), dirt), np.full(length, dirt)
+
+        use_space(monkeypatch, make, dirt)
         dirty = solve(name, method, backend, history=True)
         same_bits(clean, dirty)
         for column in clean.history:
@@ -221,7 +236,7 @@ def test_rows_beyond_n_work_and_n_memory_stay_untouched(method, backend, name, m
         taken.append((work[rows:], memory[length:]))
         return work, memory
 
-    monkeypatch.setattr(serial, "take_workspace", take)
+    use_space(monkeypatch, take, mark)
     solve(name, method, backend)
     ((rows, tail),) = taken
     assert np.all(rows == mark)
@@ -238,7 +253,7 @@ def test_n_work_and_n_memory_are_what_is_used_at_every_size(method, n, m, monkey
         taken.append((work[rows:], memory[length:]))
         return work, memory
 
-    monkeypatch.setattr(serial, "take_workspace", take)
+    use_space(monkeypatch, take, -5.5)
     options = {"m": m} if method == "l-bfgs" else {}
     result = solve("tridia", method, x0=PROBLEMS["tridia"].x0(n), **options)
     assert result.success
