@@ -147,7 +147,9 @@ def minimize(
         except serial.WroteX:  # once more, with a copy of x for the user's function
             run.retype(typed_objective(given, args, plan.needs, backend, copied)[0])
             reason = run()
-        result = result_of(run, reason, begun)  # 5
+
+        # 5 the result, while the workspace is still this call's
+        result = result_of(run, reason, begun)
     except BaseException as error:
         run.recover()
         result = result_of(run, RAISED, begun, f"{type(error).__name__}: {error}")
