@@ -5,8 +5,8 @@
     from_autograd   likewise, on NumPy arrays
 
 The library is imported when the adapter is called and computes in float64: x arrives as a float64 array of its kind,
-and a result of another precision is an error. Its functions run in Python, so an evaluation costs some 10 to 100
-microseconds beside the computation. What the library raises reaches the caller as it is.
+and a result of another precision is an error. Its functions run in Python: value and gradient of ten variables take 20
+microseconds with JAX, some 200 with the others. What the library raises reaches the caller as it is.
 
 References
 ----------
