@@ -143,36 +143,26 @@ def sigmoid(x):
 
 
 @inlined
-def log_tail(w):
-    """L(w) = (log((1 + s) / (1 - s)) / s - 2) / w, w = s^2, for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1)."""
+def log_reduced(k, f, low):
+    """k ln 2 + log(1 + f) + low, low far smaller than the rest."""
+    s = f / (2.0 + f)
+    w = s * s
     p = 0.14795951675696467
     p = muladd(p, w, 0.15314050359106218)
     p = muladd(p, w, 0.1818356433378286)
     p = muladd(p, w, 0.2222219857302534)
     p = muladd(p, w, 0.28571428742389443)
     p = muladd(p, w, 0.3999999999941467)
-    return muladd(p, w, 0.6666666666666734)
-
-
-@inlined
-def log_reduced(k, f, low):
-    """k ln 2 + log(1 + f) + low, low far smaller than the rest."""
-    s = f / (2.0 + f)
-    w = s * s
+    p = muladd(p, w, 0.6666666666666734)
     half = 0.5 * f * f
-    return muladd(k, LN2_HIGH, f - (half - muladd(s, muladd(w, log_tail(w), half), muladd(k, LN2_LOW, low))))
+    return muladd(k, LN2_HIGH, f - (half - muladd(s, muladd(w, p, half), muladd(k, LN2_LOW, low))))
 
 
 @inlined
-def exponent(shifted):
-    """k + 1023 as a float; `shifted`: the bits of 2^k (1 + f) plus ONE - SQRT_HALF. Above 2047 for negative numbers."""
-    return float_of(((shifted >> 52) & 0xFFF) | TWO_52_BITS) - TWO_52
-
-
-@inlined
-def fraction(shifted):
-    """f of 2^k (1 + f)."""
-    return float_of((shifted & FRACTION) + SQRT_HALF) - 1.0
+def split(shifted):
+    """(k + 1023, f) as floats; `shifted`: the bits of 2^k (1 + f) plus ONE - SQRT_HALF. k > 1024 if negative."""
+    k = float_of(((shifted >> 52) & 0xFFF) | TWO_52_BITS) - TWO_52
+    return k, float_of((shifted & FRACTION) + SQRT_HALF) - 1.0
 
 
 @inlined
@@ -181,8 +171,8 @@ def log(x):
     x = float(x)
     subnormal = x < SMALLEST_NORMAL
     shifted = bits_of(x * 18014398509481984.0 if subnormal else x) + (ONE - SQRT_HALF)  # 2^54
-    k = exponent(shifted) - (1077.0 if subnormal else 1023.0)
-    y = log_reduced(k, fraction(shifted), 0.0)
+    k, f = split(shifted)
+    y = log_reduced(k - (1077.0 if subnormal else 1023.0), f, 0.0)
     y = y if x < INFINITY else x
     return y if not x <= 0.0 else (-INFINITY if x == 0.0 else NAN)
 
@@ -195,10 +185,10 @@ def log1p(x):
     t = u - 1.0
     c = (1.0 - (u - t)) + (x - t)
     shifted = bits_of(u) + (ONE - SQRT_HALF)
-    k = exponent(shifted) - 1023.0
-    exact = k == 0.0
+    k, f = split(shifted)
+    exact = k == 1023.0
     low = 0.0 if exact else c / (1.0 if u == 0.0 else u)
-    y = log_reduced(k, x if exact else fraction(shifted), low)
+    y = log_reduced(k - 1023.0, x if exact else f, low)
     y = y if x < INFINITY else x
     y = y if abs(x) > 1e-17 else x
     return y if not x <= -1.0 else (-INFINITY if x == -1.0 else NAN)
@@ -211,6 +201,6 @@ def softplus(x):
     e = exp(-abs(x))
     halve = e > 0.41421356237309503  # 1 + e = 2 (1 + f), else 1 + f
     t = e - 1.0
-    # 3/4 for 1 / (1 + e), which is between 1/2 and 0.71, over 1/2: low is below one unit of the result
-    low = 0.75 * (e - (t + 1.0)) if halve else 0.0
+    # the rounding error of t, which is 0 for e >= 1/2, over 1 + e, which is between 1.41 and 1.5 elsewhere
+    low = 0.6875 * (e - (t + 1.0)) if halve else 0.0
     return log_reduced(1.0 if halve else 0.0, 0.5 * t if halve else e, low) + (0.0 if x < 0.0 else x)
