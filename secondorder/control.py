@@ -24,6 +24,7 @@ from secondorder.jit import (
     run_pending_signals,
     vector,
 )
+from secondorder.linalg import chunks, vectors
 from secondorder.linalg.vectors import norm_inf, scale
 from secondorder.status import (
     BELOW_FMIN,
@@ -47,9 +48,10 @@ class Control(NamedTuple):
     values: object  # float64 (N_VALUES,)
     best: object  # float64 (n,): the best point left behind, where counts[LEFT_BEST] is 1
     trace: object  # float64 (rows, len(TRACE)); 0 rows: no trace
+    sums: object  # float64 (CHUNKS,): scratch of kernels for long vectors
 
 
-CONTROL = Reference(namedtuple_type(Control, (integers, vector, vector, matrix)))
+CONTROL = Reference(namedtuple_type(Control, (integers, vector, vector, matrix, vector)))
 
 # counts
 STOP = 0  # reason to stop, or RUNNING; may be written from another thread
@@ -73,7 +75,13 @@ N_RESTART = 17  # directions replaced by the negative gradient
 N_SKIP = 18  # quasi-Newton pairs that were not used
 MISUSE = 19  # what the first evaluation wrote that it may not: OVERRUN, WROTE_X, or 0
 POLLED = 20  # ns when signals were last run
-N_COUNTS = 24
+X_ROW = 21  # row of work that x is in, while a solver of long vectors runs; 0: x itself
+G_ROW = 22  # row of work that the gradient at x is in
+AXPY = 23  # addresses of the kernels of linalg.chunks, in its order; 0: the vectors are short
+DOT = 24
+COMBINE = 25
+CHANGE = 26
+N_COUNTS = 28
 
 OVERRUN = 1  # past the end of the gradient
 WROTE_X = 2  # into x
@@ -112,6 +120,7 @@ MAX_STRIDE = 256
 
 NOTIFY = intp(intp)
 _notify_at = function_at(NOTIFY)
+_axpy_at, _dot_at = function_at(chunks.KERNELS[chunks.axpy]), function_at(chunks.KERNELS[chunks.dot])
 
 
 @leaf
@@ -173,10 +182,32 @@ def value_and_gradient(fun_grad, x, g, control, data):
 
 
 @inlined
+def axpy(a, x, y, out, control):
+    """out <- a x + y, with threads where the vectors are long."""
+    if control.counts[AXPY] != 0:
+        _axpy_at(control.counts[AXPY])(a, x, y, out)
+    else:
+        vectors.axpy(a, x, y, out)
+
+
+@inlined
+def dot(x, y, control):
+    """x'y, with threads where the vectors are long."""
+    if control.counts[DOT] != 0:
+        return _dot_at(control.counts[DOT])(x, y, control.sums)
+    return vectors.dot(x, y)
+
+
+@inlined
 def stopping_test(f, g, control):
     """The reason to stop at (f, g), or RUNNING. Every method calls it once per iterate; it also writes the trace."""
+    return stopping_test_at(f, norm_inf(g), control)
+
+
+@inlined
+def stopping_test_at(f, gnorm, control):
+    """`stopping_test` for a gradient whose norm is known."""
     counts, values = control.counts, control.values
-    gnorm = norm_inf(g)
     values[F], values[GNORM] = f, gnorm
     if counts[N_ITER] == 0:
         values[F_BEST] = f
@@ -231,6 +262,14 @@ def record(control):
 @inlined
 def accept(x, f, xt, ft, alpha, slope, control):
     """x <- xt: the step is taken. Keeps x in control.best when a step goes up from the best point. Returns ft."""
+    keep_best(x, ft, control)
+    step, size = move(x, xt)
+    return taken(f, ft, alpha, slope, step, size, control)
+
+
+@inlined
+def keep_best(x, ft, control):
+    """Before x is left for a point with ft: a copy of x in control.best if it is the best so far."""
     counts, values = control.counts, control.values
     if ft <= values[F_BEST]:
         values[F_BEST] = ft
@@ -239,13 +278,18 @@ def accept(x, f, xt, ft, alpha, slope, control):
         for i in range(x.shape[0]):
             control.best[i] = x[i]
         counts[LEFT_BEST] = 1
+
+
+@inlined
+def taken(f, ft, alpha, slope, step, size, control):
+    """Book a step of this size in |.|_inf to a point of that size. Returns ft."""
+    values = control.values
     values[F] = ft
-    step, size = move(x, xt)
     values[STEP], values[X_NORM] = step, size
     values[DECREASE] = f - ft
     values[ALPHA], values[SLOPE] = alpha, slope
     values[HOPED] = math.inf
-    counts[N_ITER] += 1
+    control.counts[N_ITER] += 1
     return ft
 
 

@@ -30,7 +30,7 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import config, njit, prange, types  # noqa: F401 - prange for kernels
 from numba.core import cgutils, event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.codegen import CPUCodeLibrary
@@ -48,6 +48,9 @@ FLAGS = {"error_model": "numpy", "nogil": True}
 # Kernels also do without Numba's runtime: no reference counting, and an allocation in a kernel fails to compile.
 ENTRY = FLAGS | {"_nrt": False, "no_cfunc_wrapper": True}  # called from Python, by way of its address never
 KERNEL = ENTRY | {"no_cpython_wrapper": True}  # called from compiled code only
+# Numba's own rewriting of array expressions, which could change sums with the number of threads, stays off.
+_REWRITES = ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion")
+PARALLEL = KERNEL | {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}  # prange is threads
 BRIDGE = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # may allocate: the user's side
 
 
@@ -162,6 +165,21 @@ class _PackageCache(FunctionCache):
     _impl_class = _CacheImpl
 
 
+class _ParallelLocator(_Locator):
+    """Other files than those of the same function without threads: Numba's key does not hold the flags."""
+
+    def get_disambiguator(self):
+        return f"{self._line}-parallel"
+
+
+class _ParallelCacheImpl(CompileResultCacheImpl):
+    _locator_classes = [_ParallelLocator]
+
+
+class _ParallelCache(FunctionCache):
+    _impl_class = _ParallelCacheImpl
+
+
 class _OptimizeOnce(event.Listener):
     """While a kernel is compiled: leave its callees unoptimized, and optimize once, the whole.
 
@@ -201,13 +219,13 @@ CACHE_FAULTS = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueEr
 @functools.cache
 def compiled(function, signature, flags="kernel"):
     """`function` compiled for one signature, loaded from disk if possible. Any fault of the cache only costs time."""
-    options = {"kernel": KERNEL, "entry": ENTRY, "bridge": BRIDGE}[flags]
+    options = {"kernel": KERNEL, "entry": ENTRY, "bridge": BRIDGE, "parallel": PARALLEL}[flags]
     if JIT_DISABLED:
         return function
     function = getattr(function, "py_func", function)
     dispatcher = njit(**options)(function)
     try:
-        dispatcher._cache = _PackageCache(function)
+        dispatcher._cache = (_ParallelCache if flags == "parallel" else _PackageCache)(function)
         with _OptimizeOnce().active() if flags == "kernel" else contextlib.nullcontext():
             dispatcher.compile(signature)
     except CACHE_FAULTS as fault:

@@ -289,7 +289,7 @@ def caller(callback, run):
             if by_name:
                 callback(intermediate_result=run.snapshot())
             else:
-                callback(run.x.copy())
+                callback(run.point().copy())
         except StopIteration:
             run.counts[c.STOP] = STOP_ITERATION
 

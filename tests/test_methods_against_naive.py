@@ -12,7 +12,7 @@ from numba import njit
 from secondorder import METHODS, minimize
 from secondorder.jit import HVP, address_of, typed
 from secondorder.line_searches import LINE_SEARCHES
-from secondorder.methods import bfgs, l_bfgs
+from secondorder.methods import bfgs
 from secondorder.problems import PROBLEMS
 from tests.naive import methods as naive
 from tests.naive.line_searches import strong_wolfe
@@ -261,80 +261,6 @@ def test_with_the_packages_strong_wolfe_search_iterates_are_those_of_the_textboo
     found = iterates(method, problem.fun, problem.gradient, x0, steps, "strong-wolfe", options, backend="python")
     assert len(found) >= 5
     assert np.allclose(found, expected[: len(found)], rtol=0.0, atol=1e-6)
-
-
-@njit
-def quartic_fun(x, weights):
-    f = 0.0
-    for i in range(x.shape[0]):
-        f += 0.5 * weights[i] * x[i] * x[i] + 0.25 * x[i] ** 4
-    return f
-
-
-@njit
-def quartic_gradient(x, weights):
-    g = np.empty(x.shape[0])
-    for i in range(x.shape[0]):
-        g[i] = weights[i] * x[i] + x[i] ** 3
-    return g
-
-
-# ------------------------------------------------------------------------------------------- long vectors in l-bfgs
-
-
-@pytest.mark.parametrize("extra", [0, 1, 7, l_bfgs.BLOCK - l_bfgs.LONG, l_bfgs.BLOCK + 13])
-@pytest.mark.parametrize("m", [1, 4])
-def test_long_vectors_take_the_twins_steps(m, extra):
-    n, steps = l_bfgs.LONG + extra, 9
-    weights = np.geomspace(1.0, 20.0, n)
-    x0 = np.random.default_rng(8).standard_normal(n)
-
-    expected = naive.l_bfgs(
-        lambda x: np.sum(0.5 * weights * x**2 + 0.25 * x**4),
-        lambda x: weights * x + x**3,
-        x0,
-        halving_twin,
-        steps,
-        m,
-    )
-    found = iterates("l-bfgs", quartic_fun, quartic_gradient, x0, steps, halving, {"m": m}, (weights,))
-    assert len(found) == steps + 1
-    assert np.allclose(found, expected, rtol=0.0, atol=1e-9)
-
-
-@njit
-def both_forms(S, Y, SY, YY, sg, yg, inv_sy, gamma, newest, pairs, g, a, b, short, long):
-    """Kernels are called from compiled code only."""
-    l_bfgs.two_loop(S, Y, inv_sy, gamma, newest, pairs, g, a, short)
-    l_bfgs.coefficients(SY, YY, sg, yg, inv_sy, gamma, newest, pairs, a, b)
-    l_bfgs.combine(S, Y, gamma, a, b, g, newest, pairs, long)
-
-
-@pytest.mark.parametrize("pairs", [1, 2, 5])
-@pytest.mark.parametrize("newest", [0, 3, 4])
-def test_the_coefficients_give_the_direction_of_the_two_loops(pairs, newest):
-    m, n = 5, 40
-    random = np.random.default_rng(10 * pairs + newest)
-    root = random.standard_normal((n, n))
-    B = root @ root.T + n * np.eye(n)
-    S = random.standard_normal((m, n))
-    Y = S @ B
-    g = random.standard_normal(n)
-    order = [(newest - k) % m for k in range(pairs)]  # newest first
-    q, alphas = g, []
-    for i in order:
-        alphas.append(S[i] @ q / (S[i] @ Y[i]))
-        q = q - alphas[-1] * Y[i]
-    q = (S[newest] @ Y[newest]) / (Y[newest] @ Y[newest]) * q
-    for i, alpha in zip(reversed(order), reversed(alphas), strict=True):
-        q = q + (alpha - Y[i] @ q / (S[i] @ Y[i])) * S[i]
-
-    inv_sy = 1.0 / np.sum(S * Y, axis=1)
-    gamma = 1.0 / (inv_sy[newest] * (Y[newest] @ Y[newest]))
-    short, long, a, b = np.empty(n), np.empty(n), np.zeros(m), np.zeros(m)
-    both_forms(S, Y, S @ Y.T, Y @ Y.T, S @ g, Y @ g, inv_sy, gamma, newest, pairs, g, a, b, short, long)
-    assert np.allclose(short, -q, rtol=1e-12, atol=1e-13)
-    assert np.allclose(long, -q, rtol=1e-11, atol=1e-12)
 
 
 # ------------------------------------------------------------------------------------------ searches of one's own

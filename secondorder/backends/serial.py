@@ -13,8 +13,10 @@ import time
 
 import numpy as np
 
+from secondorder.backends import threads
 from secondorder.control import (
     ALPHA,
+    AXPY,
     CALLBACK,
     CONTROL,
     COUNTDOWN,
@@ -23,6 +25,7 @@ from secondorder.control import (
     F_MIN,
     F_TOL,
     FUN_PER_GRAD,
+    G_ROW,
     GNORM,
     GRAD_RTOL,
     GRAD_TOL,
@@ -50,6 +53,7 @@ from secondorder.control import (
     THRESHOLD,
     TRACE,
     WROTE_X,
+    X_ROW,
     X_TOL,
     Control,
     F,
@@ -81,6 +85,7 @@ from secondorder.jit import (
     typed,
     vector,
 )
+from secondorder.linalg import chunks
 from secondorder.linalg.vectors import copy, norm_inf, scale
 from secondorder.line_searches.initial_step import HAGER_ZHANG
 from secondorder.line_searches.memory import SearchOptions
@@ -199,17 +204,14 @@ class Plan:
 
     def __init__(self, name, module, parsed):
         self.name, self.module, self.run, self.own = name, module, parsed.run, parsed.method
-        solver = compiled_solver(module.solve, module.Options)
         search, needs_fun = compiled_line_search(parsed.line_search)
         needs_fun = needs_fun or parsed.search.initial == HAGER_ZHANG
         self.needs = (*module.NEEDS, "fun") if needs_fun else module.NEEDS
         entry = compiled_entry()
         self.enter = entry_point(entry)
-        options = Native(parsed.search), Native(parsed.method)
-        signature = solver_signature(Reference(namedtuple_type(module.Options)))
-        addresses = address_of(solver, signature), address_of(search, SEARCH)
-        self.program = Native((*addresses, *[native.address for native in options]))
-        self.keep = solver, search, entry, options
+        self.options = Native(parsed.search), Native(parsed.method)
+        self.keep = [search, entry]
+        self.program, self.long_program = self.make_program(module.solve), None
         self.module_fields = getattr(module, "result_fields", None)
         self.sizes = {}
 
@@ -233,6 +235,23 @@ class Plan:
         values[X_TOL], values[F_TOL], values[F_MIN] = run.xtol, run.ftol, run.fmin
         return bytes(numbers)
 
+    def program_for(self, n, counts):
+        """`program` for n variables, which are many; the addresses of kernels for them go into counts."""
+        if JIT_DISABLED:
+            return self.program
+        counts[AXPY : AXPY + len(chunks.KERNELS)] = threads.kernels_for(n)
+        if self.long_program is None:
+            self.long_program = self.make_program(getattr(self.module, "solve_long", self.module.solve))
+        return self.long_program
+
+    def make_program(self, solve):
+        """What the entry runs: addresses of a solver, the search and their options."""
+        solver = compiled_solver(solve, self.module.Options)
+        signature = solver_signature(Reference(namedtuple_type(self.module.Options)))
+        options = [native.address for native in self.options]
+        self.keep.append(solver)
+        return Native((address_of(solver, signature), address_of(self.keep[0], SEARCH), *options))
+
 
 class Space:
     """Workspace and control block of one run, of arbitrary contents, also in native form."""
@@ -242,12 +261,12 @@ class Space:
         self.work, self.memory = make_workspace(rows, n, length)
         self.g = self.work[0]
         self.counts, self.values, self.numbers = control_numbers()
-        self.best = np.empty(n)
+        self.best, self.sums = np.empty(n), np.empty(chunks.CHUNKS)
         self.scratch, self.control = Native((self.work, self.memory)), self.control_block(_NO_TRACE)
 
     def control_block(self, trace):
         """The control block with this trace."""
-        return Native(Control(self.counts, self.values, self.best, trace))
+        return Native(Control(self.counts, self.values, self.best, trace, self.sums))
 
 
 class _Idle(threading.local):
@@ -299,6 +318,7 @@ class Run:
         self.space = space = take_space(sizes)
         space.numbers[:] = numbers
         self.work, self.counts, self.values, self.control = space.work, space.counts, space.values, space.control
+        self.program = plan.program if n < chunks.LONG else plan.program_for(n, self.counts)
         if typed.derivatives != "given":
             self.counts[FUN_PER_GRAD] = typed.cost(n)
         if typed.in_python is None and threading.get_ident() == _MAIN:
@@ -340,9 +360,9 @@ class Run:
 
     def enter(self, control):
         """Call the compiled entry on the arrays of this run."""
-        plan, space, typed = self.plan, self.space, self.typed
-        return plan.enter(
-            plan.program.address,
+        space, typed = self.space, self.typed
+        return self.plan.enter(
+            self.program.address,
             space.scratch.address,
             control.address,
             self.x,
@@ -363,7 +383,15 @@ class Run:
             self.x[:] = self.space.best
             self.values[F] = self.values[F_BEST]
             self.values[GNORM] = math.nan
-            self.work[0] = math.nan
+            self.work[self.counts[G_ROW]] = math.nan
+        else:
+            self.x[:] = self.point()
+        self.counts[X_ROW] = 0
+
+    def point(self):
+        """Where x is while the solver runs or was interrupted."""
+        row = self.counts[X_ROW]
+        return self.work[row] if row else self.x
 
     def return_to_best(self):
         """x <- the best point accepted, with its value and gradient: one more evaluation."""
@@ -371,6 +399,7 @@ class Run:
         counts, values = self.counts.copy(), self.values.copy()
         self.counts[:] = _COUNTS  # no iterations: the solver evaluates x and stops
         self.counts[FUN_PER_GRAD], self.counts[MAX_FUN] = counts[FUN_PER_GRAD], 2**62
+        self.counts[AXPY : AXPY + len(chunks.KERNELS)] = counts[AXPY : AXPY + len(chunks.KERNELS)]
         values[F], values[GNORM] = values[F_BEST], math.nan  # unless the function gives the same again
         try:
             self.enter(self.space.control)
@@ -378,7 +407,7 @@ class Run:
                 values[GNORM] = self.values[GNORM]
         finally:
             counts[[N_FUN, N_GRAD]] += self.counts[[N_FUN, N_GRAD]]
-            counts[LEFT_BEST] = 0
+            counts[LEFT_BEST] = counts[G_ROW] = 0
             self.counts[:], self.values[:] = counts, values
             if math.isnan(values[GNORM]):
                 self.work[0] = math.nan
@@ -387,8 +416,9 @@ class Run:
         """The gradient at x; nan where none was computed."""
         if counts[N_GRAD] == 0:
             return np.full(self.n, math.nan)
-        factor = values[SCALE]
-        return self.space.g.copy() if factor == 1.0 else self.space.g / factor
+        factor, row = values[SCALE], counts[G_ROW]
+        g = self.work[row] if row else self.space.g
+        return g.copy() if factor == 1.0 else g / factor
 
     def unscaled_values(self):
         """The values of the control block as Python floats, in the user's units of f."""
@@ -403,7 +433,7 @@ class Run:
         """The state after an iteration, for callbacks: copies."""
         factor = self.values[SCALE]
         return OptimizeResult(
-            x=self.x.copy(),
+            x=self.point().copy(),
             fun=float(self.values[F] / factor),
             jac=self.gradient(self.counts, self.values),
             nit=int(self.counts[N_ITER]),

@@ -6,9 +6,8 @@ would round to phi(0) where the decrease is small, and pass a step that does not
 
 import math
 
-from secondorder.control import TRIAL_ALPHA, TRIAL_F, TRIAL_SLOPE, stopped, value, value_and_gradient
+from secondorder.control import TRIAL_ALPHA, TRIAL_F, TRIAL_SLOPE, axpy, dot, stopped, value, value_and_gradient
 from secondorder.jit import inlined, leaf, loop
-from secondorder.linalg.vectors import axpy, dot
 from secondorder.line_searches.memory import APPROXIMATE, C
 
 ROUNDING = 4.0 * 2.0**-52  # a relative change of f that is taken for rounding,
@@ -18,9 +17,9 @@ LAST_ROUNDING = 1e-10  # and by a search about to fail: f summed from a million 
 @inlined
 def evaluate(fun_grad, x, d, alpha, xt, gt, control, data):
     """(phi(alpha), phi'(alpha)); xt and gt hold the point and its gradient."""
-    axpy(alpha, d, x, xt)
+    axpy(alpha, d, x, xt, control)
     ft = value_and_gradient(fun_grad, xt, gt, control, data)
-    slope = dot(gt, d)
+    slope = dot(gt, d, control)
     values = control.values
     values[TRIAL_ALPHA], values[TRIAL_F], values[TRIAL_SLOPE] = alpha, ft, slope
     return ft, slope
@@ -29,7 +28,7 @@ def evaluate(fun_grad, x, d, alpha, xt, gt, control, data):
 @loop
 def evaluate_value(fun, x, d, alpha, xt, control, data):
     """phi(alpha); xt holds the point."""
-    axpy(alpha, d, x, xt)
+    axpy(alpha, d, x, xt, control)
     ft = value(fun, xt, control, data)
     values = control.values
     values[TRIAL_ALPHA], values[TRIAL_F], values[TRIAL_SLOPE] = alpha, ft, math.nan
