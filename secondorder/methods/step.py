@@ -13,10 +13,10 @@ from secondorder.control import (
     STOP,
     TRIAL_F,
     X_NORM,
-    dot,
     stopped,
 )
 from secondorder.jit import inlined, leaf
+from secondorder.linalg.vectors import dot
 from secondorder.line_searches.initial_step import BARZILAI_BORWEIN, initial_step
 from secondorder.line_searches.memory import CAUTIOUS, forget, remember, remember_pair
 from secondorder.status import NO_DECREASE, NO_DESCENT, NOT_FINITE_STEP, ROUNDING, RUNNING
@@ -30,7 +30,7 @@ X_RESOLUTION = 1000.0 * 2.0**-52
 @inlined
 def descend(search, fun, fun_grad, x, f, g, d, xt, gt, memory, options, control, data):
     """(alpha, ft, slope) of a line search along d; alpha = 0: d is no descent direction, or the search failed."""
-    return descend_along(search, fun, fun_grad, x, f, g, dot(g, d, control), d, xt, gt, memory, options, control, data)
+    return descend_along(search, fun, fun_grad, x, f, g, dot(g, d), d, xt, gt, memory, options, control, data)
 
 
 @inlined
