@@ -274,7 +274,7 @@ class Harness:
         counts[[c.STOP, c.FUN_PER_GRAD, c.MAX_FUN, c.STRIDE, c.COUNTDOWN]] = stop, 1, max_fun, 1, 1
         values[c.SCALE], values[c.F_MIN] = 1.0, -1e250
         options = jit.Native(m.SearchOptions(**given))
-        control = jit.Native(c.Control(counts, values, np.empty(n), np.empty((0, len(c.TRACE)))))
+        control = jit.Native(c.Control(counts, values, np.empty(n), np.empty((0, len(c.TRACE))), np.empty(0)))
         alpha, ft = self.driver(
             jit.address_of(self.searches[name], SEARCH),
             self.fun,
