@@ -1,9 +1,9 @@
-"""Benchmarks for airspeed velocity (asv), on one thread each."""
+"""Benchmarks for airspeed velocity (asv), on one thread each unless `threads` is a parameter."""
 
 import contextlib
 import os
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # for what isn't loaded yet, and for processes started from here
 
 with contextlib.suppress(ImportError):

@@ -8,8 +8,8 @@
     startup   import, first solution with a warm cache, first solution ever; each in fresh processes
 
 All times are minima over repetitions. Each part runs in a process of its own, whose thread counts are set before NumPy
-is loaded and printed; "large" and "dense" run scipy with two BLAS threads as well, which is what it takes by default on
-two cores.
+is loaded and printed; "large" and "dense" run with two threads as well, scipy with as many BLAS threads, which is what
+it takes by default on two cores.
 """
 
 import argparse
@@ -192,32 +192,35 @@ def core(arguments):
 def large(arguments):
     """A million variables, m = 10, time per iteration over the first ITERATIONS."""
     import numpy as np
+    from scipy.optimize import minimize
+
+    import secondorder as so
 
     n, iterations = arguments.large_n, 40
     x0 = np.ones(n)
-    threads = os.environ["OPENBLAS_NUM_THREADS"]
+    threads = os.environ["NUMBA_NUM_THREADS"]
     objective, pair = functions(quartic, quartic_value)
-    rows = []
-    if threads == "1":
-        import secondorder as so
-
-        options = {"gtol": 0.0, "maxiter": iterations}
-        r = so.minimize(objective, x0, method="l-bfgs", options=options)
-        seconds = least(lambda: so.minimize(objective, x0, method="l-bfgs", options=options), 8.0)
-        rows.append(("ours", r.nit, r.nfev, r.optimality, seconds))
-        program = compile_c()
-        if program:
-            rows.append(("liblbfgs", *run_c(program, "quartic", n, iterations, 4)))
-            shutil.rmtree(program.parent)
-    from scipy.optimize import minimize
-
-    options = scipy_options("L-BFGS-B", 0.0, iterations)
-    s = minimize(pair, x0, jac=True, method="L-BFGS-B", options=options)
-    seconds = least(lambda: minimize(pair, x0, jac=True, method="L-BFGS-B", options=options), 8.0, 3)
-    rows.append((f"scipy, {threads} BLAS", s.nit, s.nfev, np.abs(s.jac).max(), seconds))
-    print(f"{'':14} {'n':>8} {'an iteration':>13}   iterations evaluations    |g|_inf")
-    for name, n_iter, n_fun, gnorm, seconds in rows:
-        print(f"{name:14} {n:8} {1e3 * seconds / n_iter:11.2f}ms {n_iter:12} {n_fun:11} {gnorm:10.1e}")
+    options, theirs = {"gtol": 0.0, "maxiter": iterations}, scipy_options("L-BFGS-B", 0.0, iterations)
+    r = so.minimize(objective, x0, method="l-bfgs", options=options)
+    s = minimize(pair, x0, jac=True, method="L-BFGS-B", options=theirs)
+    seconds = {"ours": math.inf, "scipy": math.inf}
+    for _ in range(3):  # in turn, so that another load on the machine meets both
+        ours = least(lambda: so.minimize(objective, x0, method="l-bfgs", options=options), 4.0)
+        scipys = least(lambda: minimize(pair, x0, jac=True, method="L-BFGS-B", options=theirs), 0.0)
+        seconds["ours"], seconds["scipy"] = min(seconds["ours"], ours), min(seconds["scipy"], scipys)
+    rows = [
+        ("ours", r.nit, r.nfev, r.optimality, seconds["ours"]),
+        ("scipy", s.nit, s.nfev, np.abs(s.jac).max(), seconds["scipy"]),
+    ]
+    program = compile_c() if threads == "1" else None
+    if program:
+        rows.append(("liblbfgs", *run_c(program, "quartic", n, iterations, 8)))
+        shutil.rmtree(program.parent)
+    print(f"{'':9} {'n':>8} {'an iteration':>13} {'times':>6}   iterations evaluations    |g|_inf   (times: over ours)")
+    for name, n_iter, n_fun, gnorm, total in rows:
+        each, times = total / n_iter, (total / n_iter) / (rows[0][4] / r.nit)
+        print(f"{name:9} {n:8} {1e3 * each:11.2f}ms {times:6.2f} {n_iter:12} {n_fun:11} {gnorm:10.1e}")
+    print("bars: liblbfgs 1.54 times (ours 0.65 of it) on one thread, scipy 3.5 times on two")
 
 
 def dense(arguments):

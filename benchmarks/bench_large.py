@@ -1,5 +1,6 @@
-"""Many variables: time per iteration, one thread."""
+"""Many variables: time per iteration."""
 
+import numba
 import numpy as np
 
 import secondorder as so
@@ -12,12 +13,20 @@ class LBFGSMillion:
 
     timeout = 300
     n, iterations = 1_000_000, 30
+    params = [1, 2]
+    param_names = ["threads"]
 
-    def setup(self):
+    def setup(self, threads):
+        if threads > numba.config.NUMBA_NUM_THREADS:
+            raise NotImplementedError("fewer threads here")  # asv's way of skipping
+        numba.set_num_threads(threads)
         self.objective, _ = functions(quartic, quartic_value)
         self.options = {"gtol": 0.0, "maxiter": self.iterations}
 
-    def track_seconds_per_iteration(self):
+    def teardown(self, threads):
+        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+
+    def track_seconds_per_iteration(self, threads):
         x0 = np.ones(self.n)
         solve = lambda: so.minimize(self.objective, x0, method="l-bfgs", options=self.options)  # noqa: E731
         return least(solve, 5.0, 3) / solve().nit

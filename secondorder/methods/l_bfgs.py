@@ -7,10 +7,11 @@ Minimise f: R^n -> R. With g = grad f(x):
     3.  alpha = search(f, x, d);   s = alpha d;   y = grad f(x + s) - g;   x <- x + s
     4.  store (s, y) in place of the oldest pair, unless s'y <= skip |s| |y|
 
-For long vectors the recursion runs on coefficients: every vector in it is a combination of g, the s_i and the y_i, so
-the inner products s_i'y_j, y_i'y_j, s_i'g and y_i'g are all it needs ([2]). A new g costs 2 m products and the
-direction one combination: S and Y are read twice an iteration, not four times; s_i'y and y_i'y of a new y = g_new - g
-are differences of products that are known. It equals the recursion up to rounding, and the compact form of [3].
+For long vectors (`solve_long`) the recursion runs on coefficients: every vector in it is a combination of g, the s_i
+and the y_i, so the inner products s_i'y_j, y_i'y_j, s_i'g and y_i'g are all it needs ([2]). A new g costs 2 m products
+and the direction one combination: S and Y are read twice an iteration, not four times, and all else is done in the same
+two passes; s_i'y and y_i'y of a new y = g_new - g are differences of products that are known. It equals the recursion
+up to rounding, and the compact form of [3].
 
 Cost of an iteration: f and g as the search asks, 4 m n multiplications. Memory: 2 m + 4 vectors of length n.
 If the search fails the pairs are forgotten and -g is tried once.
