@@ -31,9 +31,8 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import config, njit, prange, types  # noqa: F401 - prange for kernels
-from numba.core import cgutils, event
+from numba.core import cgutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
-from numba.core.codegen import CPUCodeLibrary
 from numba.core.dispatcher import Dispatcher
 from numba.core.imputils import lower_getattr_generic
 from numba.core.types import FunctionType
@@ -41,16 +40,19 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic, models, register_jitable, register_model  # noqa: F401 - for trampolines
 
+from secondorder.lean import KernelCompiler, quicker_compilation
+
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
 # error_model="numpy" on every function: the default raises ZeroDivisionError from compiled code.
 FLAGS = {"error_model": "numpy", "nogil": True}
 # Kernels also do without Numba's runtime: no reference counting, and an allocation in a kernel fails to compile.
-ENTRY = FLAGS | {"_nrt": False, "no_cfunc_wrapper": True}  # called from Python, by way of its address never
+KERNEL_FLAGS = FLAGS | {"_nrt": False, "pipeline_class": KernelCompiler}
+ENTRY = KERNEL_FLAGS | {"no_cfunc_wrapper": True}  # called from Python, by way of its address never
 KERNEL = ENTRY | {"no_cpython_wrapper": True}  # called from compiled code only
 # Numba's own rewriting of array expressions, which could change sums with the number of threads, stays off.
 _REWRITES = ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion")
-PARALLEL = KERNEL | {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}  # prange is threads
+PARALLEL = FLAGS | {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True} | {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}  # prange is threads
 BRIDGE = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # may allocate: the user's side
 
 
@@ -180,39 +182,6 @@ class _ParallelCache(FunctionCache):
     _impl_class = _ParallelCacheImpl
 
 
-class _OptimizeOnce(event.Listener):
-    """While a kernel is compiled: leave its callees unoptimized, and optimize once, the whole.
-
-    Numba runs LLVM's passes on every callee before it runs them again on the caller that they are inlined in, and a
-    solver has some forty callees that nothing calls directly.
-    """
-
-    def __init__(self):
-        self.depth = 0
-
-    def on_start(self, happening):
-        self.depth += 1
-
-    def on_end(self, happening):
-        self.depth -= 1
-
-    @contextlib.contextmanager
-    def active(self):
-        """Inside: only the outermost function that is being compiled is optimized."""
-        original = CPUCodeLibrary._optimize_final_module
-
-        def optimize(library):
-            if self.depth <= 1:
-                original(library)
-
-        with event.install_listener("numba:compile", self):
-            CPUCodeLibrary._optimize_final_module = optimize
-            try:
-                yield
-            finally:
-                CPUCodeLibrary._optimize_final_module = original
-
-
 CACHE_FAULTS = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, AttributeError, ImportError)
 
 
@@ -226,7 +195,7 @@ def compiled(function, signature, flags="kernel"):
     dispatcher = njit(**options)(function)
     try:
         dispatcher._cache = (_ParallelCache if flags == "parallel" else _PackageCache)(function)
-        with _OptimizeOnce().active() if flags == "kernel" else contextlib.nullcontext():
+        with contextlib.nullcontext() if flags == "parallel" else quicker_compilation():
             dispatcher.compile(signature)
     except CACHE_FAULTS as fault:
         _warn_once(
@@ -259,7 +228,8 @@ def typed(function, signature):
     if JIT_DISABLED:
         return function
     dispatcher = njit(**BRIDGE)(function)
-    dispatcher.compile(signature)
+    with quicker_compilation():
+        dispatcher.compile(signature)
     dispatcher.disable_compile()
     return dispatcher
 

@@ -22,7 +22,8 @@ PARTS = {
     "status": set(),
     "linalg": {"jit"},
     "elementary": {"jit"},
-    "jit": set(),
+    "jit": {"lean"},
+    "lean": set(),
     "problems": set(),
     "control": {"linalg", "status", "jit"},
     "line_searches": {"control", "linalg", "status", "jit"},
@@ -87,7 +88,7 @@ PARTS = {
     },
 }
 
-NUMBA = {"jit", "derivatives", "backends"}
+NUMBA = {"jit", "lean", "derivatives", "backends"}
 HEAVY = {"matplotlib", "distributed", "tqdm", "pandas", "jax", "torch", "autograd"}
 
 

@@ -1,0 +1,229 @@
+"""Compiling with Numba in less time, to the same code.
+
+Numba compiles each callee as if somebody would call it from Python, although nearly all of them are linked into one
+caller. What is left out here, while one of our functions is compiled:
+
+    machine code and a C wrapper of callees that nobody can call from Python, and LLVM's passes over whole callees,
+        which are run again on the caller that they are inlined in                          (`_Callees`)
+    passes for array expressions, closures, `with` blocks and literals, which no kernel has (`KernelCompiler`)
+    importing scipy.linalg before a function needs BLAS, importing all of Numba's registries again for each callee,
+        hashing all flags for each lookup of an overload, a pass manager for each declaration of a function, an event
+        for each call into LLVM                                                             (`quicker_compilation`)
+
+All of it reaches into Numba. What a version of Numba doesn't have is left as it is: then compiling takes longer.
+"""
+
+import contextlib
+import functools
+import sys
+
+from numba.core import event, typed_passes, untyped_passes
+from numba.core.codegen import CPUCodeLibrary, JITCPUCodegen
+from numba.core.compiler import CompilerBase, CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager
+from numba.core.cpu import CPUContext
+from numba.core.targetconfig import TargetConfig
+
+KERNEL_PASSES = (
+    untyped_passes.TranslateByteCode,
+    untyped_passes.FixupArgs,
+    untyped_passes.IRProcessing,
+    untyped_passes.GenericRewrites,
+    untyped_passes.ReconstructSSA,
+    typed_passes.NopythonTypeInference,
+    typed_passes.PreLowerStripPhis,
+    typed_passes.IRLegalization,
+    typed_passes.AnnotateTypes,
+    typed_passes.NativeLowering,
+    typed_passes.NoPythonBackend,
+)
+
+
+class KernelCompiler(CompilerBase):
+    """The passes that functions of scalars, loops and array elements need."""
+
+    def define_pipelines(self):
+        """Numba's hook."""
+        passes = PassManager("kernel")
+        for kind in KERNEL_PASSES:
+            passes.add_pass(kind, kind.__name__)
+        passes.finalize()
+        return [passes]
+
+
+@contextlib.contextmanager
+def _replaced(owner, name, make):
+    """Inside: owner.name is make(what it was). Nothing is replaced where the name doesn't exist."""
+    original = getattr(owner, name, None)
+    if original is None:
+        yield
+        return
+    setattr(owner, name, make(original))
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+class _Callees:
+    """Which libraries of compiled code are callees that nothing outside can call: they are linked into their callers.
+
+    One class for one outermost function: `functions` are those being compiled, each with whether it is such a callee.
+    """
+
+    def __init__(self):
+        self.functions = []
+        self.libraries = set()
+
+    def inner(self, library):
+        """Is this the library of such a callee?"""
+        if self.functions:
+            state, is_callee = self.functions[-1]
+            if state.library is library:
+                return is_callee
+        return library in self.libraries
+
+    def compile_core(self, original):
+        """CompilerBase._compile_core: notes what is being compiled; what becomes code gets its callees' environments.
+
+        A pipeline that starts from IR compiles what a `with` block leaves of the function around it.
+        """
+
+        def compile_core(pipeline):
+            state, flags = pipeline.state, pipeline.state.flags
+            if not self.functions:
+                is_callee = False
+            elif state.func_ir is not None:
+                is_callee = self.functions[-1][1]
+            else:
+                is_callee = flags.no_cpython_wrapper and not (flags.force_pyobject or flags.auto_parallel.enabled)
+            if is_callee:
+                flags.no_cfunc_wrapper = True
+            self.functions.append((state, is_callee))
+            try:
+                result = original(pipeline)
+            finally:
+                self.functions.pop()
+            if is_callee:
+                self.libraries.add(state.library)
+            elif isinstance(result, CompileResult):
+                for environment in result._find_referenced_environments():
+                    result.codegen.set_env(environment.env_name, environment)
+            return result
+
+        return compile_core
+
+    def optimize(self, original):
+        """CPUCodeLibrary._optimize_final_module: callees are optimized where they are inlined."""
+        return lambda library: None if self.inner(library) else original(library)
+
+    def finalize(self, original):
+        """CPUCodeLibrary._finalize_final_module: callees get no machine code."""
+
+        def finalize(library):
+            if not self.inner(library):
+                return original(library)
+            library._finalize_dynamic_globals()
+            library._finalized = True
+            return None
+
+        return finalize
+
+    def set_env(self, original):
+        """JITCPUCodegen.set_env: not for what isn't machine code."""
+
+        def set_env(codegen, name, environment):
+            if codegen._engine.is_symbol_defined(name):
+                original(codegen, name, environment)
+
+        return set_env
+
+
+def _imported_once(original):
+    """CPUContext.load_additional_registries: its forty imports at the first call only."""
+    imported = []
+
+    def load(context):
+        if imported:
+            for registry in tuple(context._registries):
+                context.install_registry(registry)
+        else:
+            original(context)
+            imported.append(True)
+
+    return load
+
+
+def _optimize_functions(original):
+    """CPUCodeLibrary._optimize_functions with one pass manager for all functions of a module, and not for declarations.
+
+    Numba makes one for each of them.
+    """
+
+    def optimize(library, module):
+        module.data_layout = library._codegen._data_layout
+        passes, builder = library._codegen._function_pass_manager()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+
+    return optimize
+
+
+def _without_llvm_lock(original):
+    """numba.core.event.start_event or end_event: not for each of the thousands of calls into LLVM."""
+
+    def trigger(kind, *args, **kwargs):
+        if kind != "numba:llvm_lock":
+            original(kind, *args, **kwargs)
+
+    return trigger
+
+
+@functools.cache
+def _hash_of_options(kind):
+    return hash(tuple(sorted(kind.options)))  # what TargetConfig.__hash__ comes to: its values are not in it
+
+
+def _equal(original):
+    def equal(one, other):
+        if isinstance(other, TargetConfig) and one._values == other._values:
+            return True
+        return original(one, other)
+
+    return equal
+
+
+def _import_without_blas():
+    """Import numba.np.arraymath without its test for BLAS: Numba tests again where a function needs it."""
+    if "numba.np.arraymath" in sys.modules:
+        return
+    from numba.np import linalg
+
+    with _replaced(linalg, "ensure_blas", lambda original: lambda: None):
+        from numba.np import arraymath
+    arraymath.ensure_blas = linalg.ensure_blas
+
+
+@contextlib.contextmanager
+def quicker_compilation():
+    """Inside, compiling a function and all that it calls takes less time. One thread at a time compiles anyway."""
+    callees = _Callees()
+    replacements = (
+        (CompilerBase, "_compile_core", callees.compile_core),
+        (CPUCodeLibrary, "_optimize_final_module", callees.optimize),
+        (CPUCodeLibrary, "_finalize_final_module", callees.finalize),
+        (JITCPUCodegen, "set_env", callees.set_env),
+        (CPUContext, "load_additional_registries", _imported_once),
+        (TargetConfig, "__hash__", lambda original: lambda config: _hash_of_options(type(config))),
+        (TargetConfig, "__eq__", _equal),
+        (CPUCodeLibrary, "_optimize_functions", _optimize_functions),
+        (event, "start_event", _without_llvm_lock),
+        (event, "end_event", _without_llvm_lock),
+    )
+    with global_compiler_lock, contextlib.ExitStack() as stack:
+        _import_without_blas()
+        for owner, name, make in replacements:
+            stack.enter_context(_replaced(owner, name, make))
+        yield
