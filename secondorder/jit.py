@@ -54,6 +54,7 @@ KERNEL = ENTRY | {"no_cpython_wrapper": True}  # called from compiled code only
 _REWRITES = ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion")
 PARALLEL = FLAGS | {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True} | {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}  # prange is threads
 BRIDGE = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # may allocate: the user's side
+TRAMPOLINE = BRIDGE | {"pipeline_class": KernelCompiler}  # the same for code of ours
 
 
 def leaf(function):
@@ -223,11 +224,11 @@ def _warn_once(subject, text):
 # -------------------------------------------------------------------------------- typed functions as integers
 
 
-def typed(function, signature):
+def typed(function, signature, flags=TRAMPOLINE):
     """`function` compiled in memory for one signature: for what belongs to one objective."""
     if JIT_DISABLED:
         return function
-    dispatcher = njit(**BRIDGE)(function)
+    dispatcher = njit(**flags)(function)
     with quicker_compilation():
         dispatcher.compile(signature)
     dispatcher.disable_compile()
@@ -405,12 +406,12 @@ def loader(kind):
     """Intrinsic: address -> the value of Numba type `kind` that was stored there."""
     if JIT_DISABLED:
         return lambda address: address or ()
-    if kind == NO_ARGS:
-        return njit(lambda address: ())
 
     @intrinsic
     def load(typingctx, address):
         def codegen(context, builder, sig, args):
+            if kind == NO_ARGS:
+                return context.get_constant_null(kind)
             value = builder.load(builder.inttoptr(args[0], context.get_value_type(kind).as_pointer()))
             if context.enable_nrt:
                 context.nrt.incref(builder, kind, value)

@@ -28,7 +28,7 @@ PARTS = {
     "control": {"linalg", "status", "jit"},
     "line_searches": {"control", "linalg", "status", "jit"},
     "methods": {"control", "line_searches", "linalg", "status", "jit", "subproblems"},
-    "derivatives": {"elementary", "jit"},
+    "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
     "options": {"line_searches"},
     "objective": {"derivatives", "jit"},

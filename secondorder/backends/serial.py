@@ -62,6 +62,7 @@ from secondorder.control import (
 from secondorder.derivatives import in_python
 from secondorder.jit import (
     ANY,
+    BRIDGE,
     FUN,
     FUN_GRAD,
     JIT_DISABLED,
@@ -466,7 +467,7 @@ def compiled_line_search(given):
         return compiled(given.search, SEARCH), given.NEEDS_FUN
     function = getattr(given, "py_func", given)
     try:
-        return typed(function, SEARCH), True
+        return typed(function, SEARCH, BRIDGE), True
     except Exception as error:
         raise TypeError(
             f"line_search={given!r} can't be compiled for search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, "

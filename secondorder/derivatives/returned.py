@@ -7,6 +7,10 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
+from secondorder.lean import KernelCompiler
+
+SHORT = {"pipeline_class": KernelCompiler}
+
 
 def as_float(value):
     """value as a float: a real number, or an array of one real number."""
@@ -32,7 +36,7 @@ def _only_item(value):
     return float(value.flat[0])
 
 
-@overload(as_float)
+@overload(as_float, jit_options=SHORT)
 def _as_float(value):
     if isinstance(value, (types.Float, types.Integer, types.Boolean)):
         return lambda value: float(value)
@@ -54,7 +58,7 @@ def store_gradient(gradient, g):
     g[:] = array
 
 
-@overload(store_gradient)
+@overload(store_gradient, jit_options=SHORT)
 def _store_gradient(gradient, g):
     is_vector = isinstance(gradient, types.Array) and gradient.ndim == 1
     if (is_vector and not isinstance(gradient.dtype, types.Complex)) or isinstance(
@@ -81,7 +85,7 @@ def store_matrix(hessian, H):
     H[:, :] = hessian
 
 
-@overload(store_matrix)
+@overload(store_matrix, jit_options=SHORT)
 def _store_matrix(hessian, H):
     if isinstance(hessian, types.Array) and hessian.ndim == 2 and not isinstance(hessian.dtype, types.Complex):
 
