@@ -8,6 +8,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import time
 
@@ -270,5 +271,27 @@ def warm():
     return len(runs)
 
 
+# ------------------------------------------------------------------------------------------------ BLAS threads
+
+BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def restart_with_one_blas_thread():
+    """Run this command anew with one BLAS thread, unless told otherwise: NumPy, loaded by now, has read the number."""
+    try:
+        import threadpoolctl  # noqa: F401 - with it the comparison sets the number itself
+    except ImportError:
+        missing = [name for name in BLAS_THREADS if name not in os.environ]
+        if not missing:
+            return
+        environment = os.environ | dict.fromkeys(missing, os.environ.get("OMP_NUM_THREADS", "1"))
+        command = [sys.executable, *sys.orig_argv[1:]]
+        if os.name == "nt":  # exec there returns to the shell before the program is done
+            sys.exit(subprocess.call(command, env=environment))
+        os.execve(sys.executable, command, environment)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["compare"]:
+        restart_with_one_blas_thread()
     sys.exit(main())

@@ -15,8 +15,9 @@ with scipy's other stops switched off. What a solver says of itself is recorded 
     unfinished    the test does not hold
     time limit, error
 
-Times are minima over repeated whole calls from Python, on one BLAS thread if threadpoolctl is installed; only solved
-runs are repeated. Evaluations by scipy are counted here; ours are those of the result.
+Times are minima over repeated whole calls from Python, on one BLAS thread: threadpoolctl sees to it where it is
+installed, else the command line starts anew with the environment set; only solved runs are repeated. Evaluations by
+scipy are counted here; ours are those of the result.
 
 References
 ----------
@@ -556,8 +557,6 @@ def blas_threads_from_environment():
     """What is known of BLAS threads without threadpoolctl."""
     names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
     found = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
-    return (
-        "not limited, as threadpoolctl is not installed ("
-        + (", ".join(found) or "scipy may be slowed down by them: set OPENBLAS_NUM_THREADS=1")
-        + ")"
-    )
+    if found:
+        return ", ".join(found)
+    return "not limited, as threadpoolctl is not installed (scipy may be slowed down: set OPENBLAS_NUM_THREADS=1)"

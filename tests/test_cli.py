@@ -45,6 +45,23 @@ def test_compare_prints_json_that_parses(capsys):
     assert found["settings"]["gtol"] == 1e-6
 
 
+@pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")])
+def test_compare_limits_blas_without_threadpoolctl(given, threads, tmp_path):
+    (tmp_path / "threadpoolctl.py").write_text("raise ImportError")
+    clean = {name: value for name, value in ENVIRONMENT.items() if not name.endswith("_NUM_THREADS")}
+    path = os.pathsep.join([str(tmp_path), ENVIRONMENT["PYTHONPATH"]])
+    done = subprocess.run(
+        [sys.executable, "-m", "secondorder", *SMALL, "--no-scipy", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean | given | {"PYTHONPATH": path},
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["settings"]["blas_threads"]
+    assert f"OPENBLAS_NUM_THREADS={threads}" in found
+
+
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_compare_writes_a_figure(ending, tmp_path, capsys):
     pytest.importorskip("matplotlib")
