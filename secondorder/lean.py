@@ -8,22 +8,24 @@ caller. What is left out here, while one of our functions is compiled:
     passes for array expressions, closures, `with` blocks and literals, which no kernel has (`KernelCompiler`)
     importing scipy.linalg before a function needs BLAS, importing all of Numba's registries again for each callee,
         hashing all flags for each lookup of an overload, a pass manager for each declaration of a function, an event
-        for each call into LLVM                                                             (`quicker_compilation`)
+        for each call into LLVM, the search for the type of each + anew                     (`quicker_compilation`)
 
 All of it reaches into Numba. What a version of Numba doesn't have is left as it is: then compiling takes longer.
 """
 
 import contextlib
 import functools
+import operator
 import sys
 
-from numba.core import event, typed_passes, untyped_passes
+from numba.core import event, typed_passes, types, untyped_passes
 from numba.core.codegen import CPUCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompilerBase, CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.cpu import CPUContext
 from numba.core.targetconfig import TargetConfig
+from numba.core.types.functions import BaseFunction
 
 KERNEL_PASSES = (
     untyped_passes.TranslateByteCode,
@@ -206,6 +208,29 @@ def _import_without_blas():
     arraymath.ensure_blas = linalg.ensure_blas
 
 
+OPERATORS = {value for value in vars(operator).values() if callable(value)}
+PLAIN = (types.Number, types.Boolean, types.Array, types.SliceType)
+
+
+def _typed_once(original):
+    """BaseFunction.get_call_type that remembers the types of operators on numbers and arrays.
+
+    For each + of two numbers Numba asks a hundred templates, those for strings and sets among them.
+    """
+    found = {}
+
+    def get_call_type(function, context, args, kws):
+        if kws or function.typing_key not in OPERATORS or not all(isinstance(kind, PLAIN) for kind in args):
+            return original(function, context, args, kws)
+        key = function, context, tuple(args)
+        signature = found.get(key)
+        if signature is None:
+            signature = found[key] = original(function, context, args, kws)
+        return signature
+
+    return get_call_type
+
+
 @contextlib.contextmanager
 def quicker_compilation():
     """Inside, compiling a function and all that it calls takes less time. One thread at a time compiles anyway."""
@@ -219,6 +244,7 @@ def quicker_compilation():
         (TargetConfig, "__hash__", lambda original: lambda config: _hash_of_options(type(config))),
         (TargetConfig, "__eq__", _equal),
         (CPUCodeLibrary, "_optimize_functions", _optimize_functions),
+        (BaseFunction, "get_call_type", _typed_once),
         (event, "start_event", _without_llvm_lock),
         (event, "end_event", _without_llvm_lock),
     )
