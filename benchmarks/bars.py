@@ -271,6 +271,7 @@ def timed(code, environment=None):
     # asv takes PYTHONPATH away; the process must find the package where this one does
     folder = pathlib.Path(importlib.util.find_spec("secondorder").origin).parent.parent
     environment = os.environ | {"PYTHONPATH": str(folder)} | (environment or {})
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as installed: pip compiles to bytecode
     begun = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return time.perf_counter() - begun, [float(word) for word in done.stdout.split()]

@@ -19,7 +19,7 @@ import operator
 import sys
 
 from numba.core import event, typed_passes, types, untyped_passes
-from numba.core.codegen import CPUCodeLibrary, JITCPUCodegen
+from numba.core.codegen import CPUCodegen, CPUCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompilerBase, CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
@@ -243,11 +243,12 @@ def quicker_compilation():
         (CPUContext, "load_additional_registries", _imported_once),
         (TargetConfig, "__hash__", lambda original: lambda config: _hash_of_options(type(config))),
         (TargetConfig, "__eq__", _equal),
-        (CPUCodeLibrary, "_optimize_functions", _optimize_functions),
         (BaseFunction, "get_call_type", _typed_once),
         (event, "start_event", _without_llvm_lock),
         (event, "end_event", _without_llvm_lock),
     )
+    if hasattr(CPUCodegen, "_pass_builder"):  # Numba 0.62
+        replacements += ((CPUCodeLibrary, "_optimize_functions", _optimize_functions),)
     with global_compiler_lock, contextlib.ExitStack() as stack:
         _import_without_blas()
         for owner, name, make in replacements:

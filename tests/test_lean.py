@@ -1,0 +1,151 @@
+"""Numba compiles to the same with `lean` as without, and is itself again afterwards."""
+
+import numpy as np
+import pytest
+from numba import njit, prange, typed, types
+from numba.core import config, event
+from numba.core.codegen import CPUCodeLibrary, JITCPUCodegen
+from numba.core.compiler import CompilerBase, Flags
+from numba.core.cpu import CPUContext
+from numba.core.targetconfig import TargetConfig
+from numba.core.types.functions import BaseFunction
+from numba.extending import overload
+
+import secondorder as so
+from secondorder.jit import f8, vector
+from secondorder.lean import KernelCompiler, quicker_compilation
+
+pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+
+REPLACED = [
+    (CompilerBase, "_compile_core"),
+    (CPUCodeLibrary, "_optimize_final_module"),
+    (CPUCodeLibrary, "_finalize_final_module"),
+    (CPUCodeLibrary, "_optimize_functions"),
+    (JITCPUCodegen, "set_env"),
+    (CPUContext, "load_additional_registries"),
+    (TargetConfig, "__hash__"),
+    (TargetConfig, "__eq__"),
+    (BaseFunction, "get_call_type"),
+    (event, "start_event"),
+    (event, "end_event"),
+]
+
+
+def attributes():
+    return [getattr(owner, name) for owner, name in REPLACED]
+
+
+def test_numba_is_itself_again_afterwards():
+    before = attributes()
+    with quicker_compilation():
+        assert all(now is not was for now, was in zip(attributes(), before, strict=True))
+    assert attributes() == before
+    with pytest.raises(ZeroDivisionError), quicker_compilation():
+        raise ZeroDivisionError
+    assert attributes() == before
+
+
+def test_a_hash_inside_is_the_hash_outside():
+    outside = hash(Flags())
+    with quicker_compilation():
+        assert hash(Flags()) == outside
+        other = Flags()
+        other.nrt = True
+        assert Flags() == Flags()
+        assert Flags() != other
+
+
+def body(x, y):
+    total = 0.0
+    for i in range(x.shape[0]):
+        for j in range(max(i - 2, 0), min(i + 3, x.shape[0])):
+            total += (x[i] - y[j]) ** 3 / (1.0 + abs(x[j])) + x[i] // 2 - int(y[j]) % 3
+    y[1:3] = x[:2]
+    return total * 1.5 if total > 0.0 else -total
+
+
+def test_the_code_gives_the_same_bits():
+    rng = np.random.default_rng(7)
+    x, y = rng.standard_normal(23), rng.standard_normal(23)
+    plain, lean = njit(body, error_model="numpy"), njit(body, error_model="numpy", pipeline_class=KernelCompiler)
+    plain.compile(f8(vector, vector))
+    with quicker_compilation():
+        lean.compile(f8(vector, vector))
+    expected, got = y.copy(), y.copy()
+    assert plain(x, expected).hex() == lean(x, got).hex()
+    assert expected.tobytes() == got.tobytes()
+
+
+def test_what_an_objective_calls_can_be_called_from_python_too():
+    @njit(parallel=True)
+    def summed(x):
+        total = 0.0
+        for i in prange(x.size):
+            total += (x[i] - 1.0) ** 4
+        return total
+
+    @njit
+    def fun(x):
+        kept = typed.List()
+        for value in x:
+            kept.append(value)
+        return summed(x) + np.sum((x - 2.0) ** 2) + np.linalg.norm(x) + x @ x + np.sort(x)[0] ** 2 + kept[0]
+
+    assert so.minimize(fun, np.zeros(3), jac="3-point", options={"maxiter": 3}).nit == 3
+    assert summed(np.zeros(3)) == 3.0
+    assert fun(np.ones(3)) == pytest.approx(3.0 + np.sqrt(3.0) + 3.0 + 1.0 + 1.0)
+
+
+def test_an_exception_from_a_callee_keeps_its_arguments():
+    @njit
+    def checked(value):
+        if value < 0.5:
+            raise ValueError("too small", value)
+        return value
+
+    @njit
+    def fun(x):
+        return checked(x[0]) ** 2
+
+    with pytest.raises(ValueError, match="too small") as caught:
+        so.minimize(fun, np.ones(1))
+    assert caught.value.args[1] < 0.5
+    with pytest.raises(ValueError, match="too small"):
+        checked(0.25)
+
+
+def test_an_overload_registered_later_is_seen():
+    def late(x):
+        return x
+
+    @njit
+    def before(x):
+        return x[0] ** 2
+
+    so.minimize(before, np.ones(1))
+
+    @overload(late)
+    def _late(x):
+        return (lambda x: x + 1.0) if isinstance(x, types.Float) else None
+
+    @njit
+    def after(x):
+        return (late(x[0]) - 3.0) ** 2
+
+    assert so.minimize(after, np.zeros(1), options={"gtol": 1e-6}).x[0] == pytest.approx(2.0, abs=1e-4)
+
+
+def test_a_solve_does_not_import_scipy_linalg(program, tmp_path):
+    text = """
+        import sys
+        import numpy as np, secondorder as so
+        from numba import njit
+        fun, product = njit(lambda x: np.sum(x ** 2)), njit(lambda x: x @ x)
+        so.minimize(fun, np.ones(2), method="gradient-descent")
+        print("scipy.linalg" in sys.modules)
+        print(so.minimize(product, np.ones(2), method="gradient-descent").success)
+        """
+    done = program(text, env={"NUMBA_CACHE_DIR": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False", "True"]
