@@ -81,7 +81,7 @@ def minimize(
     hess, hessp : callable, optional
         As in scipy; no method of this release uses them, and a RuntimeWarning says so.
     bounds, constraints : None
-        Not supported: a ValueError says so.
+        Not supported: a ValueError says so. Bounds that bound nothing, ``[(None, None)] * n``, are accepted.
     tol : float, optional
         The same as ``options={"gtol": tol}``.
     callback : callable, optional
@@ -124,7 +124,7 @@ def minimize(
     x = start_vector(x0)
     if type(args) is not tuple:
         args = (args,)
-    if bounds is not None or constraints:
+    if constraints or (bounds is not None and not unbounded(bounds)):
         refuse_constraints(bounds, constraints)
     check_functions(fun, jac, hess, hessp, callback, backend)
     jac = jac.lower() if isinstance(jac, str) else jac
@@ -197,9 +197,21 @@ def start_vector(x0):
     return x
 
 
+def unbounded(bounds):
+    """Do bounds in one of scipy's two forms, pairs or an object with lb and ub, bound nothing?"""
+    try:
+        pairs = bounds if not hasattr(bounds, "lb") else [(bounds.lb, bounds.ub)]
+        return all(
+            (low is None or np.all(np.equal(low, -np.inf))) and (high is None or np.all(np.equal(high, np.inf)))
+            for low, high in pairs
+        )
+    except (TypeError, ValueError):  # in no form of scipy's
+        return False
+
+
 def refuse_constraints(bounds, constraints):
     """Only unconstrained problems are solved."""
-    name, value = ("bounds", bounds) if bounds is not None else ("constraints", constraints)
+    name, value = ("constraints", constraints) if constraints else ("bounds", bounds)
     raise ValueError(
         f"{name}={value!r:.100} is not supported: secondorder minimizes without constraints. "
         "Transform the variables (x = exp(u) for x > 0), or use scipy.optimize"

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 from numba import njit
+from scipy.optimize import Bounds
 
 from secondorder import METHODS, Objective, minimize
 from secondorder.backends import serial
@@ -171,6 +172,11 @@ def test_what_is_no_vector_of_real_numbers_is_refused(x0, kind, words):
         ({"callback": 3.0}, TypeError, ["callback", "3.0", "callable"]),
         ({"backend": "cuda"}, ValueError, ["backend='cuda'", "'auto'", "'numba'", "'python'"]),
         ({"bounds": [(0, 1)] * 3}, ValueError, ["bounds", "not supported", "scipy.optimize"]),
+        ({"bounds": [(None, None), (None, 1)]}, ValueError, ["bounds", "not supported"]),
+        ({"bounds": Bounds([-np.inf, 0.0], np.inf)}, ValueError, ["bounds", "not supported"]),
+        ({"bounds": [(np.nan, None)]}, ValueError, ["bounds", "not supported"]),
+        ({"bounds": 3}, ValueError, ["bounds", "not supported"]),
+        ({"bounds": [(None, None)], "constraints": {"type": "eq"}}, ValueError, ["constraints", "not supported"]),
         ({"constraints": {"type": "eq"}}, ValueError, ["constraints", "not supported"]),
         ({"options": "gtol"}, TypeError, ["options", "dict", "'gtol'"]),
         ({"options": {"gtoll": 1e-8}}, ValueError, ["'gtoll'", "'bfgs'", "did you mean 'gtol'", "Known", "maxiter"]),
@@ -220,6 +226,17 @@ def test_a_wrong_argument_is_refused_by_name_value_and_rule(given, kind, words):
         minimize(**arguments)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [[(None, None)] * 3, [(-np.inf, np.inf)] * 3, [(None, np.inf)] * 3, Bounds(), Bounds([-np.inf] * 3)],
+    ids=str,
+)
+def test_bounds_that_bound_nothing_change_nothing(bounds):
+    free = minimize(sphere, np.ones(3), jac=sphere_gradient)
+    given = minimize(sphere, np.ones(3), jac=sphere_gradient, bounds=bounds)
+    assert given.success and np.array_equal(given.x, free.x) and given.nfev == free.nfev
 
 
 def test_a_wrong_argument_is_refused_before_anything_is_evaluated(method):
