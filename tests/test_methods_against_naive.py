@@ -249,7 +249,7 @@ def test_gradient_descent_with_a_fixed_step_is_x_minus_alpha_g():
 def test_with_the_packages_strong_wolfe_search_iterates_are_those_of_the_textbooks(method, options, twin, name):
     problem, steps = PROBLEMS[name], 7
     x0 = np.array([-1.2, 1.0])
-    first = 0.01 * np.max(np.abs(x0)) / np.max(np.abs(problem.gradient(x0)))  # the first trial of "unit"; then 1
+    first = 0.3 * np.max(np.abs(x0)) / np.max(np.abs(problem.gradient(x0)))  # the first trial of "unit"; then 1
 
     def search(f, g, x, d, k):
         def phi(alpha):

@@ -11,7 +11,7 @@ from secondorder.line_searches import (
 )
 
 LINE_SEARCHES = {
-    "hager-zhang": hager_zhang,  # Wolfe or approximate Wolfe; the default
+    "hager-zhang": hager_zhang,  # Wolfe or approximate Wolfe
     "armijo": armijo,  # backtracking; values only
     "strong-wolfe": strong_wolfe,  # bracket and zoom
     "more-thuente": more_thuente,  # strong Wolfe; MINPACK-2's dcsrch

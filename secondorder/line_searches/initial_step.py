@@ -29,14 +29,19 @@ INITIAL_STEPS = {
 }
 
 
+# psi_0 of [2], which has 0.01: so short a step teaches quasi-Newton methods the largest curvature and no other.
+# CUTEst, 2026-11: 0.3 takes a tenth fewer evaluations than 0.01 (l-bfgs, geometric mean), 1 solves fewer problems
+PSI_0 = 0.3
+
+
 @leaf
 def first(x, f, g, d, slope):
-    """Step of the first iteration, invariant to the scale of x and of f; [2] I0 with psi_0 = 0.01."""
+    """Step of the first iteration, invariant to the scale of x and of f; [2] I0."""
     gnorm, xnorm, dnorm = norm_inf(g), norm_inf(x), norm_inf(d)
     if xnorm > 0.0:
-        return 0.01 * xnorm / dnorm
+        return PSI_0 * xnorm / dnorm
     if f != 0.0 and math.isfinite(f / slope):
-        return 0.01 * abs(f / slope)
+        return PSI_0 * abs(f / slope)
     return 1.0 / max(gnorm, dnorm)
 
 

@@ -29,8 +29,8 @@ def armijo(phi, alpha, c1=1e-4, shrink_min=0.1, shrink_max=0.5):
         alpha *= factor
 
 
-def strong_wolfe(phi, alpha, c1=1e-4, c2=0.9, expand=5.0):
-    """Algorithm 3.5."""
+def strong_wolfe(phi, alpha, c1=1e-4, c2=0.9, nearest=1.1, expand=5.0):
+    """Algorithm 3.5; the next trial is where the line through the last two slopes vanishes."""
     f0, slope0 = phi(0.0)
     before, first = 0.0, True
     while True:
@@ -41,8 +41,9 @@ def strong_wolfe(phi, alpha, c1=1e-4, c2=0.9, expand=5.0):
             return zoom(phi, before, alpha, c1, c2)
         if slope >= 0:
             return zoom(phi, alpha, before, c1, c2)
-        before, first = alpha, False
-        alpha *= expand
+        bend = (slope - phi(before)[1]) / (alpha - before)
+        zero = alpha - slope / bend if bend > 0 else np.inf
+        before, alpha, first = alpha, np.clip(zero, nearest * alpha, expand * alpha), False
 
 
 def zoom(phi, lo, hi, c1, c2, guard=0.1, contract=0.66):
