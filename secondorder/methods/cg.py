@@ -40,7 +40,7 @@ from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
 
 NEEDS = ("grad",)
-# CUTEst, 2026-11, at 1e-9: c2 = 0.2 takes a third more evaluations and 0.4 about twice as many, hager-zhang 2 to 3 times
+# CUTEst, 2026-11, 1e-9: c2 = 0.2 takes a third more evaluations, 0.4 about twice as many, hager-zhang 2 to 3 times
 SEARCH = {"line_search": "strong-wolfe", "initial_step": "quadratic", "c2": 0.1}
 
 FR, PR, HS, DY, HZ = 0, 1, 2, 3, 4
