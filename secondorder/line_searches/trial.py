@@ -61,11 +61,13 @@ def resolution(f, memory, options):
 def rise(c, ft, st, f, a, a_rise, a_slope, decrease, noise):
     """phi(c) - phi(0), given that of the best point a so far, and the decrease < 0 that is asked for.
 
-    Where the change from a and that decrease are both noise, the slopes tell the change, by the trapezoid rule. From
-    a = 0, `rise <= c1 c phi'(0)` then means phi'(c) <= (2 c1 - 1) phi'(0), which is T2 of hager_zhang.
+    Where the change from a and that decrease are both noise, the slopes tell the change, by the trapezoid rule, unless
+    they tell more than noise: then the curvature varies too much for that rule. From a = 0, `rise <= c1 c phi'(0)` then
+    means phi'(c) <= (2 c1 - 1) phi'(0), which is T2 of hager_zhang.
     """
-    if abs(ft - f - a_rise) <= noise and -decrease <= noise:
-        return a_rise + 0.5 * (c - a) * (a_slope + st)
+    change = 0.5 * (c - a) * (a_slope + st)
+    if abs(ft - f - a_rise) <= noise and -decrease <= noise and abs(change) <= 2.0 * noise:
+        return a_rise + change
     return ft - f
 
 
