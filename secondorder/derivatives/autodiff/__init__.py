@@ -1,0 +1,12 @@
+"""Exact derivatives of ordinary Python functions, by source transformation.
+
+source       a function's text, the values that its names stand for
+structure    break, continue and early return -> flags
+lower        Python and NumPy -> the intermediate representation (ir), by abstract interpretation
+memory       which loads must be remembered because their array is overwritten
+reverse      gradient and vector-Jacobian product
+forward      Jacobian-vector product; of a gradient: the Hessian-vector product
+simplify     dead code, constants
+emit         ir -> readable Python
+module       Python text -> compiled functions, cached on disk
+"""

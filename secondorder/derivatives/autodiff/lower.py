@@ -1,0 +1,1167 @@
+"""Python -> ir, by abstract interpretation: the function is run on symbols instead of numbers.
+
+What a name stands for while generating is one of
+
+    Value           a scalar, or an array in memory
+    Lazy            an elementwise expression, until it is bound to a name
+    tuple           of such
+    Known           anything else: a module, a function, None, a string
+
+Calls of the user's other functions are followed into (inlined). Loops are built with every name that is carried round
+as a slot; where the kind of a carried name turns out wider than at the start (`s = 0` and then `s += x[i]`), the loop is
+built again with the wider kind.
+"""
+
+import ast
+import inspect
+import types as python_types
+from typing import NamedTuple
+
+import numpy as np
+
+from secondorder.derivatives.autodiff import numpy_functions, structure
+from secondorder.derivatives.autodiff.arrays import Arrays, Lazy, captured
+from secondorder.derivatives.autodiff.builder import carry, default
+from secondorder.derivatives.autodiff.ir import (
+    BOOL,
+    FLOAT,
+    I0,
+    I1,
+    INT,
+    NO,
+    Check,
+    Const,
+    If,
+    Join,
+    Kind,
+    Loop,
+    Op,
+    Program,
+    Slice,
+    Slot,
+    Value,
+    walk,
+    written,
+)
+from secondorder.derivatives.autodiff.rules import Opaque
+from secondorder.derivatives.autodiff.source import Source
+
+MAX_DEPTH = 25  # of nested calls
+MAX_UNROLLED = 64  # passes of a loop over a tuple
+MAX_CAPTURED = 1 << 16  # bytes of an array that compiled code may hold as a constant
+
+BINARY = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.Div: "div",
+    ast.FloorDiv: "floordiv",
+    ast.Mod: "mod",
+    ast.Pow: "pow",
+    ast.BitAnd: "bitand",
+    ast.BitOr: "bitor",
+    ast.BitXor: "bitxor",
+    ast.LShift: "shl",
+    ast.RShift: "shr",
+}
+COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
+
+
+class Known(NamedTuple):
+    """A Python object known while generating."""
+
+    object: object
+
+
+class LocalFunction(NamedTuple):
+    """A def or lambda inside the function, with the names it sees."""
+
+    arguments: ast.arguments
+    body: list
+    frame: object
+
+
+class _Unbound:
+    def __repr__(self):
+        return "<unbound>"
+
+
+UNBOUND = _Unbound()
+
+
+class Clash(NamedTuple):
+    """A name that stands for different things after the two branches of an if."""
+
+    what: str
+
+
+class Frame:
+    """One function being followed: its text and its names."""
+
+    def __init__(self, source, outer=None):
+        self.source, self.outer, self.env = source, outer, {}
+
+
+class Lowering:
+    """Builds the Program of one function for given kinds of arguments."""
+
+    def __init__(self, function, arguments, text=None, writable=(), rules=None):
+        self.arrays = Arrays()
+        self.b = self.arrays.b
+        self.rules = rules or {}
+        self.frame = Frame(Source(function, text))
+        self.depth = 0
+        self.constants = {}  # id -> captured array as a Value
+        self.inputs = {}  # array parameter -> its name
+        self.writable = writable
+        self.node = self.frame.source.tree
+        self.followed = [self.frame.source.function]
+        self.program = self.run(arguments)
+
+    # ----------------------------------------------------------------------------------------------- the program
+
+    def run(self, arguments):
+        """Bind the arguments, follow the body, return the Program."""
+        source = self.frame.source
+        tree = source.tree
+        if tree.args.vararg or tree.args.kwarg or tree.args.kwonlyargs:
+            self.refuse("*args, **kwargs or keyword-only parameters", "Name the parameters")
+        names = [a.arg for a in (*tree.args.posonlyargs, *tree.args.args)]
+        for name in names:
+            self.permitted(name)
+        params = []
+        for k, name in enumerate(names):
+            if k < len(arguments):
+                self.frame.env[name] = self.parameter(name, arguments[k], params)
+            else:
+                self.frame.env[name] = self.wrap(self.default_of(source.function, k, len(names), name), name)
+        self.params = params
+        body, _ = prepared(source)
+        self.block(body)
+        value = self.frame.env.get(structure.RESULT, Known(None))
+        results = self.results(value)
+        program_name = source.function.__name__ if source.function.__name__.isidentifier() else "function"
+        outputs = tuple(p for p in params if p.kind.ndim and p.hint in self.writable)
+        return Program(program_name, params, self.b.block, results, outputs)
+
+    def parameter(self, name, kind, params):
+        """The symbol of an argument of that kind; a tuple of kinds gives a tuple of symbols."""
+        if isinstance(kind, Known):
+            params.append(Value(Kind("i"), name))  # it stays in the signature, unused
+            return kind
+        if isinstance(kind, tuple) and not isinstance(kind, Kind):
+            params.append(Value(Kind("i"), name))
+            return tuple(self.item(f"{name}[{k}]", part) for k, part in enumerate(kind))
+        value = Value(kind, name)
+        params.append(value)
+        return self.admit(value, name)
+
+    def item(self, text, kind):
+        """The symbol of an entry of a tuple argument: text is how to write it."""
+        if isinstance(kind, Known):
+            return kind
+        if isinstance(kind, tuple) and not isinstance(kind, Kind):
+            return tuple(self.item(f"{text}[{k}]", part) for k, part in enumerate(kind))
+        value = Value(kind, text.replace("[", "_").replace("]", ""))
+        self.b.append(Op(value, Entry(text), ()))
+        return self.admit(value, text)
+
+    def admit(self, value, name):
+        if value.kind.ndim:
+            self.arrays.given(value, [self.b.shape(value, k) for k in range(value.kind.ndim)])
+            self.inputs[value] = name
+        return value
+
+    def default_of(self, function, k, n, name):
+        defaults = function.__defaults__ or ()
+        if k < n - len(defaults):
+            self.refuse(f"a call without the argument {name!r}", "Pass all arguments that have no default")
+        return defaults[k - n + len(defaults)]
+
+    def results(self, value):
+        """The returned scalars or arrays, as a tuple of Values."""
+        if isinstance(value, Known) and value.object is None:
+            return ()
+        if isinstance(value, tuple):
+            return tuple(v for part in value for v in self.results(part))
+        if isinstance(value, Lazy):
+            value = self.arrays.array(value)
+        if not isinstance(value, Value):
+            self.refuse("the returned value", "Return a number, an array, or a tuple of them")
+        if value.kind.ndim and self.arrays.roots[value] & set(self.inputs):
+            value = self.arrays.copy(value)
+        return (value,)
+
+    # ------------------------------------------------------------------------------------------------- errors
+
+    def refuse(self, construct, hint="", node=None):
+        """Raise Unsupported at the node being followed."""
+        self.frame.source.refuse(node or self.node, construct, hint)
+
+    def permitted(self, name):
+        if name.startswith(structure.PREFIX):
+            self.refuse(f"the name {name!r}: names that start with {structure.PREFIX} are reserved", "Rename it")
+
+    # --------------------------------------------------------------------------------------------- statements
+
+    def block(self, body):
+        """Follow the statements of a block."""
+        for s in body:
+            self.node = s
+            follow = getattr(self, f"follow_{type(s).__name__}", None)
+            if follow is None:
+                self.refuse(f"a {type(s).__name__.lower()} statement", "Move it out of the function")
+            try:
+                follow(s)
+            except ValueError as error:  # what arrays and numpy_functions refuse
+                self.node = s
+                self.refuse(str(error))
+
+    def follow_Pass(self, s):
+        """Nothing."""
+
+    follow_Assert = follow_Global = follow_Pass
+
+    def follow_Expr(self, s):
+        if isinstance(s.value, ast.Constant):
+            return
+        self.value(s.value)
+
+    def follow_Raise(self, s):
+        text = "the function raises here"
+        if isinstance(s.exc, ast.Call) and s.exc.args and isinstance(s.exc.args[0], ast.Constant):
+            text = str(s.exc.args[0].value)
+        self.b.append(Check(NO, text))
+
+    def follow_FunctionDef(self, s):
+        made = structure.Structure().function(s.body)[0]
+        structure_live(made, {structure.RESULT})
+        self.frame.env[s.name] = Known(LocalFunction(s.args, made, self.frame))
+
+    def follow_Assign(self, s):
+        value = self.value(s.value)
+        for target in s.targets:
+            self.bind(target, value)
+
+    def follow_AnnAssign(self, s):
+        if s.value is not None:
+            self.bind(s.target, self.value(s.value))
+
+    def bind(self, target, value):
+        """target = value"""
+        if isinstance(target, ast.Name):
+            if not target.id.startswith(structure.PREFIX) or isinstance(self.node, ast.For):
+                self.permitted(target.id)
+            self.frame.env[target.id] = self.named(value, target.id)
+        elif isinstance(target, ast.Tuple | ast.List):
+            parts = self.unpacked(value, len(target.elts))
+            parts = [self.named(p, "") for p in parts]
+            for t, part in zip(target.elts, parts):
+                self.bind(t, part)
+        elif isinstance(target, ast.Subscript):
+            self.store(target, value)
+        else:
+            self.refuse(f"assignment to {ast.unparse(target)}", "Only names and entries of arrays can be assigned")
+
+    def named(self, value, name):
+        """What a name is bound to: a Lazy becomes an array."""
+        if isinstance(value, tuple) and not isinstance(value, Known | Clash):
+            return tuple(self.named(part, name) for part in value)
+        if isinstance(value, Lazy):
+            return self.arrays.array(value, name) if value.dims else value.at(())
+        if isinstance(value, Value) and not value.hint and type(value) is Value:
+            value.hint = name
+        return value
+
+    def unpacked(self, value, n):
+        """The parts of a tuple, or the entries of an array, being unpacked."""
+        if isinstance(value, Value | Lazy) and value.kind.ndim:
+            return [self.arrays.index(value, [Const(k)]) for k in range(n)]
+        if not isinstance(value, tuple) or isinstance(value, Known) or len(value) != n:
+            self.refuse(f"unpacking into {n} names")
+        return list(value)
+
+    def follow_AugAssign(self, s):
+        fn = BINARY.get(type(s.op))
+        if isinstance(s.op, ast.MatMult):
+            self.refuse("the operator @=", "Write a = a @ b")
+        value = self.value(s.value)
+        if isinstance(s.target, ast.Subscript):
+            return self.store(s.target, value, fn)
+        if not isinstance(s.target, ast.Name):
+            self.refuse(f"assignment to {ast.unparse(s.target)}")
+        old = self.lookup(s.target.id)
+        if isinstance(old, Value) and old.kind.ndim:
+            return self.update(old, value, fn)
+        self.bind(s.target, self.binary(fn, old, value))
+        return None
+
+    def update(self, array, value, fn):
+        """array fn= value, in place."""
+        self.may_write(array)
+        if fn in ("add", "sub"):
+            value = self.arrays.apply("neg", value) if fn == "sub" else value
+            if not self.overlaps(value, array):
+                return self.arrays.write(array, value, add=True)
+            return self.arrays.write(array, self.arrays.array(self.arrays.lazy(value)), add=True)
+        return self.arrays.write(array, self.arrays.array(self.binary(fn, self.arrays.lazy(array), value)))
+
+    def overlaps(self, value, array):
+        """May an expression read what is being written? Unknown for expressions, so: is it one?"""
+        return isinstance(value, Lazy) or (isinstance(value, Value) and bool(value.kind.ndim))
+
+    def store(self, target, value, fn=None):
+        """target[...] = value, or fn=."""
+        array = self.value(target.value)
+        if not (isinstance(array, Value) and array.kind.ndim):
+            self.refuse(f"assignment to {ast.unparse(target)}", "Only entries of arrays can be assigned")
+        self.may_write(array)
+        parts = self.index_parts(target.slice, array)
+        if all(isinstance(p, Value) and p.kind.ndim == 0 for p in parts) and len(parts) == array.kind.ndim:
+            return self.store_entry(array, parts, self.scalar(value), fn)
+        if any(isinstance(p, Lazy) or (isinstance(p, Value) and p.kind.ndim) for p in parts):
+            return self.scatter(array, parts, value, fn)
+        if None in parts:
+            self.refuse("a store through a new axis", "Reshape the value instead")
+        view = self.arrays.index(array, parts)
+        if fn is not None:
+            return self.update(view, value, fn)
+        if self.overlaps(value, view) and not isinstance(value, Value):
+            value = self.arrays.array(value) if value.dims else value
+        if isinstance(value, Value) and value.kind.ndim and self.arrays.roots[value] & self.arrays.roots[view]:
+            value = self.arrays.copy(value)
+        return self.arrays.write(view, value)
+
+    def store_entry(self, array, parts, value, fn):
+        kind = Kind(array.kind.scalar)
+        if fn in (None, "add"):
+            return self.b.store(array, parts, self.arrays.cast(value, kind), add=fn is not None)
+        if fn == "sub":
+            return self.b.store(array, parts, self.b.neg(self.arrays.cast(value, kind)), add=True)
+        return self.b.store(array, parts, self.arrays.cast(self.b.op(fn, self.b.load(array, *parts), value), kind))
+
+    def scatter(self, array, parts, value, fn):
+        """array[index] = value or += value with an integer array."""
+        if fn not in (None, "add", "sub") or array.kind.ndim != 1 or len(parts) != 1:
+            self.refuse("a store through an array of indices", "Write it as a loop")
+        index = self.arrays.array(parts[0])
+        if index.kind.scalar != "i":
+            self.refuse("a store through a boolean mask", "Write it as a loop with an if")
+        value = self.arrays.lazy(value)
+        if fn is not None:
+            self.refuse("+= through an array of indices", "NumPy adds repeated indices once: write it as a loop")
+        with self.b.loop(self.arrays.dims[index][0]) as loop:
+            at = self.b.load(index, loop.index)
+            self.store_entry(array, [at], value.at((loop.index,)), fn)
+
+    def may_write(self, array):
+        """Refuse to write what the caller owns."""
+        for root in self.arrays.roots[array]:
+            if root in self.inputs and self.inputs[root] not in self.writable:
+                name = self.inputs[root]
+                self.refuse(
+                    f"the function writes into its argument {name!r}", f"Work on a copy: {name} = {name}.copy()"
+                )
+            if id(root) in {id(v) for v in self.constants.values()}:
+                self.refuse("the function writes into a global array", "Work on a copy")
+
+    # ------------------------------------------------------------------------------------------------ branches
+
+    def follow_If(self, s):
+        test = self.truth(self.value(s.test))
+        if type(test) is Const:
+            return self.block(s.body if test.value else s.orelse)
+        before = self.frame.env
+        branches = []
+        for body in (s.body, s.orelse):
+            self.frame.env = dict(before)
+            with self.b.into([]) as block:
+                self.block(body)
+            branches.append((self.frame.env, block))
+        (first, then), (second, other) = branches
+        made = If(test, then, other)
+        self.b.append(made)
+        self.frame.env = merged = dict(before)
+        for name in {**first, **second}:
+            a, c = first.get(name, UNBOUND), second.get(name, UNBOUND)
+            merged[name] = a if a is c else self.join(made, a, c, name)
+        return None
+
+    def join(self, made, a, c, name):
+        """What a name stands for after an if whose branches bound it to a and c."""
+        if a is UNBOUND or c is UNBOUND:
+            known = c if a is UNBOUND else a
+            missing = self.placeholder(known, made.then if a is UNBOUND else made.other)
+            if missing is None:
+                return Clash(name)
+            a, c = (missing, c) if a is UNBOUND else (a, missing)
+        if isinstance(a, Value) and isinstance(c, Value):
+            if type(a) is Const and type(c) is Const and a.value == c.value and a.kind == c.kind:
+                return a
+            if a.kind.ndim != c.kind.ndim:
+                return Clash(name)
+            if a.kind.ndim:
+                if a.kind != c.kind:
+                    return Clash(name)
+                result = Value(a.kind, name)
+                made.joins.append(Join(result, a, c))
+                return self.arrays.joined(result, a, c)
+            kind = wider(a.kind, c.kind)
+            with self.b.into(made.then):
+                a = self.arrays.cast(a, kind)
+            with self.b.into(made.other):
+                c = self.arrays.cast(c, kind)
+            result = Value(kind, name)
+            made.joins.append(Join(result, a, c))
+            return result
+        if plain_tuple(a) and plain_tuple(c) and len(a) == len(c):
+            return tuple(self.join(made, p, q, name) if p is not q else p for p, q in zip(a, c))
+        if isinstance(a, Known) and isinstance(c, Known) and a.object is c.object:
+            return a
+        return Clash(name)
+
+    def placeholder(self, value, block):
+        """Something of the same kind, for a branch that doesn't bind the name."""
+        if plain_tuple(value):
+            parts = [self.placeholder(part, block) for part in value]
+            return None if None in parts else tuple(parts)
+        if not isinstance(value, Value):
+            return value if isinstance(value, Known) else None
+        if not value.kind.ndim:
+            return default(value.kind)
+        with self.b.into(block):
+            return self.arrays.new([I0] * value.kind.ndim, default(Kind(value.kind.scalar)), value.kind.scalar)
+
+    # --------------------------------------------------------------------------------------------------- loops
+
+    def follow_While(self, s):
+        def head(loop):
+            if s._so_go is None:
+                return self.truth(self.value(s.test))
+            return self.both(self.lookup(s._so_go), s.test)
+
+        self.loop(s, None, lambda loop: [], head)
+        if s._so_orelse:
+            self.refuse("else after a loop")
+
+    def both(self, flag, test):
+        """flag and test, where test is looked at only if flag holds."""
+        made = ast.BoolOp(ast.And(), [ast.Constant(None), test])
+        return self.logical(ast.And(), [lambda: flag, lambda: self.truth(self.value(made.values[1]))])
+
+    def follow_For(self, s):
+        if s._so_orelse:
+            self.refuse("else after a loop")
+        source = self.iterable(s.iter)
+        if isinstance(source, tuple) and source[0] == "unroll":
+            return self.unroll(s, source[1])
+        bounds, entry = source
+        self.loop(s, bounds, lambda loop: self.bind(s.target, entry(loop.index)), None)
+        return None
+
+    def unroll(self, s, values):
+        if s._so_go or len(values) > MAX_UNROLLED:
+            self.refuse("a loop over a tuple with break, or over a long one", "Loop over an array or a range")
+        for value in values:
+            self.bind(s.target, value)
+            self.block(s.body)
+
+    def iterable(self, node):
+        """((start, stop, step), index -> what the target is bound to), or ("unroll", values)."""
+        if isinstance(node, ast.Call) and not node.keywords:
+            called = self.value(node.func)
+            name = getattr(called.object, "__name__", "") if isinstance(called, Known) else ""
+            if name in ("range", "prange"):
+                return self.range_bounds([self.integer(self.value(a)) for a in node.args]), lambda i: i
+            if name == "enumerate" and len(node.args) == 1:
+                return self.alongside(node.args, lambda i, values: (i, values[0]))
+            if name == "zip":
+                return self.alongside(node.args, lambda i, values: tuple(values))
+        value = self.value(node)
+        if plain_tuple(value):
+            return "unroll", value
+        return self.alongside([value], lambda i, values: values[0])
+
+    def alongside(self, nodes, entry):
+        values = [self.named(self.value(n) if isinstance(n, ast.AST) else n, "") for n in nodes]
+        if all(plain_tuple(v) for v in values):
+            rows = [entry(Const(k), row) for k, row in enumerate(zip(*values))]
+            return "unroll", rows
+        if not all(isinstance(v, Value) and v.kind.ndim for v in values):
+            self.refuse("a loop over this", "Loop over a range or an array")
+        stop = self.arrays.same_length([self.arrays.dims[v][0] for v in values])
+        return (I0, stop, I1), lambda i: entry(i, [self.arrays.index(v, [i]) for v in values])
+
+    def range_bounds(self, args):
+        if len(args) == 1:
+            return I0, args[0], I1
+        return (*args, I1) if len(args) == 2 else tuple(args)
+
+    def loop(self, s, bounds, begin, head):
+        """Build a loop; again with wider kinds or more slots until what is carried fits."""
+        targets = structure.names_assigned([ast.Assign([s.target], ast.Constant(0))]) if bounds else []
+        assigned = list(dict.fromkeys([*targets, *structure.names_assigned(s.body)]))
+        reads, _ = structure.exposed([*s.body, ast.Expr(s.test)] if head else s.body, set(targets))
+        carried = [n for n in assigned if n in reads or n in s._so_live]
+        if s._so_go and s._so_go not in carried:
+            carried.append(s._so_go)
+        known = Carried(self, carried, reads)
+        for _ in range(12):
+            if self.try_loop(s, bounds, begin, head, known):
+                return
+        self.refuse("a loop whose variables change their kind in every pass")
+
+    def try_loop(self, s, bounds, begin, head, known):
+        """Build the loop once; False if what is carried turned out to be of other kinds."""
+        before = dict(self.frame.env)
+        with self.b.into([]) as outside:
+            made = Loop(Value(INT, "i"), *bounds) if bounds else Loop(None, None, None, None)
+            entry = known.entry(made, before)
+            self.frame.env = dict(before) | entry
+            first = head(made) if head else None
+            with self.b.into(made.body):
+                begin(made)
+                self.block(s.body)
+                self.node = s
+                after = self.frame.env
+                if not known.fits(after):
+                    self.frame.env = before
+                    return False
+                known.close(made, after)
+                if head:
+                    again = head(made)
+            if head:
+                made.go = Slot(Value(BOOL, "go"), first, again, Value(BOOL, "go"))
+                made.slots.append(made.go)
+            elif s._so_go:
+                made.go = known.slot_of(made, s._so_go)
+            self.b.append(made)
+        self.b.block.extend(outside)
+        self.frame.env = before | known.exit(made)
+        for name in structure.names_assigned(s.body):
+            if name not in known.names:
+                self.frame.env.pop(name, None)
+        return True
+
+    # --------------------------------------------------------------------------------------------- expressions
+
+    def value(self, node):
+        """What an expression stands for."""
+        follow = getattr(self, f"value_{type(node).__name__}", None)
+        if follow is None:
+            self.refuse(f"{article(type(node).__name__)} ({ast.unparse(node)})", "", node)
+        return follow(node)
+
+    def scalar(self, value):
+        """A value that must be a number."""
+        if isinstance(value, Lazy) and not value.dims:
+            value = value.at(())
+        if not (isinstance(value, Value) and value.kind.ndim == 0):
+            self.refuse("an array or another object where a number is needed")
+        return value
+
+    def integer(self, value):
+        value = self.scalar(value)
+        return self.b.op("int", value) if value.kind != INT else value
+
+    def truth(self, value):
+        """A value as a condition."""
+        if isinstance(value, Known):
+            return Const(bool(value.object))
+        if plain_tuple(value):
+            return Const(bool(value))
+        value = self.scalar(value)
+        return value if value.kind == BOOL else self.b.op("ne", value, default(value.kind))
+
+    def value_Constant(self, node):
+        if isinstance(node.value, bool | int | float):
+            return Const(node.value)
+        if isinstance(node.value, complex):
+            self.refuse("a complex number", "Write real and imaginary parts", node)
+        return Known(node.value)
+
+    def value_Name(self, node):
+        return self.lookup(node.id)
+
+    def lookup(self, name):
+        """What a name stands for."""
+        frame = self.frame
+        while frame is not None:
+            if name in frame.env:
+                found = frame.env[name]
+                if isinstance(found, Clash) or found is UNBOUND:
+                    self.refuse(
+                        f"the name {name!r}, which may stand for different kinds of things here",
+                        "Bind it to one kind of value before the if or loop",
+                    )
+                return found
+            if frame.outer is None:
+                break
+            frame = frame.outer
+        try:
+            found = frame.source.lookup(name)
+        except KeyError:
+            self.refuse(f"the name {name!r}, which may be unbound here", "Assign it before the if or loop")
+        return self.wrap(found, name)
+
+    def wrap(self, value, name):
+        """A Python object from outside as a symbol."""
+        if isinstance(value, bool | np.bool_):
+            return Const(bool(value))
+        if isinstance(value, int | np.integer):
+            return Const(int(value))
+        if isinstance(value, float | np.floating):
+            return Const(float(value))
+        if isinstance(value, np.ndarray) and value.ndim:
+            return self.constant_array(value, name)
+        if isinstance(value, tuple) and not isinstance(value, Known | Clash):
+            return tuple(self.wrap(part, f"{name}_{k}") for k, part in enumerate(value))
+        return Known(value)
+
+    def constant_array(self, value, name):
+        if id(value) not in self.constants:
+            if value.nbytes > MAX_CAPTURED:
+                self.refuse(f"the captured array {name!r} of {value.nbytes} bytes", "Pass it through args")
+            made = captured(value, name)
+            self.arrays.given(made, [Const(d) for d in value.shape])
+            self.constants[id(value)] = made
+        return self.constants[id(value)]
+
+    def value_Tuple(self, node):
+        parts = []
+        for e in node.elts:
+            if isinstance(e, ast.Starred):
+                part = self.value(e.value)
+                if not plain_tuple(part):
+                    self.refuse("* before something that is no tuple")
+                parts.extend(part)
+            else:
+                parts.append(self.value(e))
+        return tuple(parts)
+
+    value_List = value_Tuple
+
+    def value_UnaryOp(self, node):
+        if isinstance(node.op, ast.Not):
+            value = self.truth(self.value(node.operand))
+            return self.b.op("not", value)
+        value = self.value(node.operand)
+        if isinstance(node.op, ast.USub):
+            return self.arrays.apply("neg", self.number(value))
+        if isinstance(node.op, ast.UAdd):
+            return value
+        self.refuse("the operator ~", "Use np.logical_not", node)
+        return None
+
+    def number(self, value):
+        """A value that takes part in arithmetic."""
+        if not isinstance(value, Value | Lazy):
+            self.refuse("arithmetic with something that is neither a number nor an array")
+        return value
+
+    def value_BinOp(self, node):
+        left, right = self.value(node.left), self.value(node.right)
+        if plain_tuple(left) and isinstance(node.op, ast.Add) and plain_tuple(right):
+            return left + right
+        if plain_tuple(left) and isinstance(node.op, ast.Mult) and type(right) is Const:
+            return left * right.value
+        if isinstance(node.op, ast.MatMult):
+            return self.matmul(left, right)
+        return self.binary(BINARY[type(node.op)], left, right)
+
+    def matmul(self, left, right):
+        left, right = self.number(left), self.number(right)
+        if not (1 <= left.kind.ndim <= 2 and 1 <= right.kind.ndim <= 2):
+            self.refuse("a matrix product of something that has neither one axis nor two")
+        return self.arrays.product(left, right)
+
+    def binary(self, fn, left, right):
+        """left fn right, elementwise."""
+        left, right = self.number(left), self.number(right)
+        if fn == "pow" and type(right) is Const and right.kind == INT and left.kind.scalar == "i" and right.value < 0:
+            left = self.arrays.apply("float", left)
+        if fn in ("bitand", "bitor") and left.kind.scalar == right.kind.scalar == "b":
+            fn = "and" if fn == "bitand" else "or"
+        if left.kind.scalar == "b" and fn not in ("and", "or"):
+            left = self.arrays.apply("int", left)
+        if right.kind.scalar == "b" and fn not in ("and", "or"):
+            right = self.arrays.apply("int", right)
+        return self.arrays.apply(fn, left, right)
+
+    def value_Compare(self, node):
+        values = [self.value(v) for v in (node.left, *node.comparators)]
+        found = None
+        for op, a, c in zip(node.ops, values, values[1:]):
+            if isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) or isinstance(a, Known) or isinstance(c, Known):
+                part = self.compare_objects(op, a, c)
+            else:
+                part = self.arrays.apply(COMPARE[type(op)], self.number(a), self.number(c))
+            found = part if found is None else self.arrays.apply("and", found, part)
+        return found
+
+    def compare_objects(self, op, a, c):
+        """is, ==, in between things known while generating."""
+        is_none = [isinstance(v, Known) and v.object is None for v in (a, c)]
+        if isinstance(op, ast.Is | ast.IsNot) and any(is_none):
+            return Const(all(is_none) == isinstance(op, ast.Is))
+        if isinstance(a, Known) and isinstance(c, Known) and isinstance(op, ast.Eq | ast.NotEq | ast.Is | ast.IsNot):
+            return Const((a.object == c.object) == isinstance(op, ast.Eq | ast.Is))
+        self.refuse("this comparison", "Compare numbers")
+        return None
+
+    def value_BoolOp(self, node):
+        return self.logical(node.op, [lambda n=n: self.truth(self.value(n)) for n in node.values])
+
+    def logical(self, op, parts):
+        """and, or: what follows is looked at only where it must be."""
+        fn = "and" if isinstance(op, ast.And) else "or"
+        found = parts[0]()
+        for part in parts[1:]:
+            if type(found) is Const:
+                if found.value == (fn == "or"):
+                    return found
+                found = part()
+                continue
+            with self.b.into([]) as block:
+                value = part()
+            if all(isinstance(o, Op) for o in block):  # nothing that could go wrong, or take long
+                self.b.block.extend(block)
+                found = self.b.op(fn, found, value)
+            else:
+                result = Value(BOOL)
+                skipped = Join(result, value, NO) if fn == "and" else Join(result, Const(True), value)
+                self.b.append(If(found, *((block, []) if fn == "and" else ([], block)), [skipped]))
+                found = result
+        return found
+
+    def value_IfExp(self, node):
+        test = self.value(node.test)
+        if isinstance(test, Lazy | Value) and test.kind.ndim:
+            self.refuse("an array as a condition", "Use np.where", node)
+        test = self.truth(test)
+        if type(test) is Const:
+            return self.value(node.body if test.value else node.orelse)
+        made = If(test, [], [])
+        values = []
+        for block, part in ((made.then, node.body), (made.other, node.orelse)):
+            with self.b.into(block):
+                values.append(self.named(self.value(part), ""))
+        self.b.append(made)
+        return self.join(made, *values, "") if values[0] is not values[1] else values[0]
+
+    def value_Lambda(self, node):
+        returned = ast.copy_location(ast.Return(node.body), node.body)
+        body, _ = structure.Structure().function([returned])
+        structure_live(body, {structure.RESULT})
+        return Known(LocalFunction(node.args, body, self.frame))
+
+    def value_Attribute(self, node):
+        value = self.value(node.value)
+        if isinstance(value, Known):
+            try:
+                return self.wrap(getattr(value.object, node.attr), node.attr)
+            except AttributeError:
+                self.refuse(f"{ast.unparse(node)}, which doesn't exist", "", node)
+        found = numpy_functions.attribute(self, value, node.attr)
+        if found is None:
+            self.refuse(f"the attribute {node.attr!r}", "", node)
+        return found
+
+    def value_Subscript(self, node):
+        value = self.value(node.value)
+        if plain_tuple(value):
+            return self.tuple_entry(value, node)
+        if isinstance(value, Known):
+            return self.known_entry(value, node)
+        if not (isinstance(value, Value | Lazy) and value.kind.ndim):
+            self.refuse(f"an index on {ast.unparse(node.value)}", "", node)
+        return self.arrays.index(value, self.index_parts(node.slice, value))
+
+    def tuple_entry(self, value, node):
+        if isinstance(node.slice, ast.Slice):
+            bounds = [None if p is None else self.scalar(self.value(p)) for p in vars_of(node.slice)]
+            if all(p is None or type(p) is Const for p in bounds):
+                return value[slice(*(None if p is None else p.value for p in bounds))]
+        index = self.value(node.slice)
+        if type(index) is not Const or not isinstance(index.value, int) or not -len(value) <= index.value < len(value):
+            self.refuse("a tuple indexed by something not known while generating", "Use an array", node)
+        return value[index.value]
+
+    def known_entry(self, value, node):
+        index = self.value(node.slice)
+        key = index.value if type(index) is Const else index.object if isinstance(index, Known) else None
+        try:
+            return self.wrap(value.object[key], ast.unparse(node))
+        except Exception:
+            self.refuse(f"an index on {ast.unparse(node.value)}", "Pass it through args as an array", node)
+
+    def index_parts(self, node, array):
+        """The parts of an index: values, Slices, None."""
+        nodes = node.elts if isinstance(node, ast.Tuple) else [node]
+        parts = []
+        for n in nodes:
+            if isinstance(n, ast.Slice):
+                parts.append(Slice(*(None if p is None else self.bound(p) for p in vars_of(n))))
+                continue
+            value = self.value(n)
+            if isinstance(value, Known) and value.object is None:
+                parts.append(None)
+            elif isinstance(value, Known) and value.object is Ellipsis:
+                given = sum(not isinstance(m, ast.Constant) or m.value not in (None, Ellipsis) for m in nodes)
+                parts.extend([Slice(None, None, None)] * (array.kind.ndim - given))
+            elif plain_tuple(value):
+                parts.extend(self.integer(v) for v in value)
+            elif isinstance(value, Value) and value.kind == FLOAT:
+                self.refuse("a float as an index", "Convert it with int()", n)
+            elif isinstance(value, Value | Lazy):
+                parts.append(value)
+            else:
+                self.refuse(f"the index {ast.unparse(n)}", "", n)
+        return parts
+
+    def bound(self, node):
+        value = self.value(node)
+        if isinstance(value, Known) and value.object is None:
+            return None
+        return self.integer(value)
+
+    # ---------------------------------------------------------------------------------------------------- calls
+
+    def value_Call(self, node):
+        outer = self.node
+        if isinstance(node.func, ast.Attribute):
+            owner = self.value(node.func.value)
+            if isinstance(owner, Value | Lazy):
+                args, keywords = self.call_arguments(node)
+                found = numpy_functions.method(self, owner, node.func.attr, args, keywords)
+                if found is None:
+                    self.refuse(f"the method {node.func.attr!r}", "Use a NumPy function or a loop", node)
+                return found
+        function = self.value(node.func)
+        if not isinstance(function, Known):
+            self.refuse(f"a call of {ast.unparse(node.func)}", "", node)
+        args, keywords = self.call_arguments(node)
+        result = self.call(function.object, args, keywords, node)
+        self.node = outer
+        return result
+
+    def call_arguments(self, node):
+        args = list(self.value_Tuple(ast.Tuple(node.args, ast.Load())))
+        if any(k.arg is None for k in node.keywords):
+            self.refuse("** in a call", "", node)
+        return args, {k.arg: self.value(k.value) for k in node.keywords}
+
+    def call(self, function, args, keywords, node):
+        """function(*args, **keywords)"""
+        if isinstance(function, LocalFunction):
+            return self.inline(
+                function.arguments,
+                function.body,
+                Frame(function.frame.source, function.frame),
+                None,
+                args,
+                keywords,
+                node,
+            )
+        found = numpy_functions.call(self, function, args, keywords)
+        if found is not None:
+            return found
+        rule = self.rules.get(id(function)) or getattr(function, "_so_derivative", None)
+        if rule is not None:
+            scalars = [self.arrays.cast(self.scalar(a), FLOAT) if a.kind.scalar != "i" else a for a in args]
+            return self.b.op(Opaque(function.__name__, function, tuple(rule)), *scalars)
+        python = getattr(function, "py_func", function)
+        if not isinstance(python, python_types.FunctionType) or module_of(python) in (
+            "numpy",
+            "math",
+            "numba",
+            "scipy",
+        ):
+            name = getattr(function, "__name__", repr(function))
+            self.refuse(
+                f"{name!r} has no derivative rule",
+                "Write it as a loop, or give its derivative with @so.derivative",
+                node,
+            )
+        source = Source(python)
+        self.followed.append(python)
+        body, _ = prepared(source)
+        return self.inline(source.tree.args, body, Frame(source), python, args, keywords, node)
+
+    def inline(self, arguments, body, frame, function, args, keywords, node):
+        """Follow a call of the user's own function."""
+        if self.depth >= MAX_DEPTH:
+            self.refuse("calls nested deeper than 25", "Recursion can't be differentiated: write a loop", node)
+        frame.env = self.bound_arguments(arguments, function, args, keywords, node)
+        outer, self.frame, self.depth = self.frame, frame, self.depth + 1
+        called_at = self.node
+        self.block(body)
+        result = self.frame.env.get(structure.RESULT, Known(None))
+        self.frame, self.depth, self.node = outer, self.depth - 1, called_at
+        return result
+
+    def bound_arguments(self, arguments, function, args, keywords, node):
+        """parameter -> symbol."""
+        names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+        bound = {name: self.named(a, name) for name, a in zip(names, args)}
+        if len(args) > len(names):
+            if arguments.vararg is None:
+                self.refuse("a call with too many arguments", "", node)
+            bound[arguments.vararg.arg] = tuple(self.named(a, "") for a in args[len(names) :])
+        elif arguments.vararg is not None:
+            bound[arguments.vararg.arg] = ()
+        for name, value in keywords.items():
+            bound[name] = self.named(value, name)
+        names += [a.arg for a in arguments.kwonlyargs]
+        for k, name in enumerate(names):
+            if name not in bound:
+                bound[name] = self.default_argument(arguments, function, k, name, node)
+        return bound
+
+    def default_argument(self, arguments, function, k, name, node):
+        if function is None:  # a local function: its defaults are in the text
+            n = len(arguments.posonlyargs) + len(arguments.args)
+            j = k - n + len(arguments.defaults)
+            if k >= n or j < 0:
+                self.refuse(f"a call without the argument {name!r}", "", node)
+            return self.value(arguments.defaults[j])
+        found = inspect.signature(function).parameters[name].default
+        if found is inspect.Parameter.empty:
+            self.refuse(f"a call without the argument {name!r}", "", node)
+        return self.wrap(found, name)
+
+
+class Entry(NamedTuple):
+    """The function of an Op that reads an entry of a tuple argument."""
+
+    text: str
+
+
+class Carried:
+    """The names that a loop carries round, with what is known of them after so many attempts to build it."""
+
+    def __init__(self, lowering, names, reads):
+        self.lowering, self.names, self.reads = lowering, names, reads
+        self.kinds = {}  # (name, leaf) -> wider kind
+        self.unbound = {}  # name not bound before -> what it was bound to at the end of the body
+        self.buffered = set()  # (name, leaf) of arrays that the body rebinds
+
+    def entry(self, made, env):
+        """name -> symbol at the start of an iteration; the slots are made."""
+        self.slots, self.buffers, found = {}, {}, {}
+        for name in self.names:
+            value = env.get(name, self.initial(name))
+            if value is not UNBOUND and not isinstance(value, Clash):
+                found[name] = self.rebuilt(value, lambda k, v, name=name: self.leaf(made, name, k, v))
+        self.at_entry = found
+        return found
+
+    def initial(self, name):
+        """What stands for a name that isn't bound before the loop."""
+        if name not in self.unbound:
+            return UNBOUND
+        return self.rebuilt(self.unbound[name], lambda k, v: self.missing(name, v))
+
+    def missing(self, name, v):
+        if not isinstance(v, Value):
+            return v
+        if v.kind.ndim:
+            self.lowering.refuse(
+                f"the array {name!r}, which is first bound inside a loop and used after it",
+                "Allocate it before the loop",
+            )
+        return default(v.kind)
+
+    def rebuilt(self, value, leaf, numbers=None):
+        """A value with its leaves replaced: leaf(number, part)."""
+        numbers = numbers if numbers is not None else iter(range(1 << 30))
+        if plain_tuple(value):
+            return tuple(self.rebuilt(part, leaf, numbers) for part in value)
+        return leaf(next(numbers), value)
+
+    def leaf(self, made, name, k, v):
+        """The symbol of one leaf at the start of an iteration."""
+        if not isinstance(v, Value):
+            return v
+        if v.kind.ndim:
+            if (name, k) in self.buffered:
+                self.buffers[name, k] = v = self.lowering.arrays.copy(v, name)
+            return v
+        kind = self.kinds.get((name, k), v.kind)
+        slot = carry(made, self.lowering.arrays.cast(v, kind), name)
+        self.slots[name, k] = slot
+        return slot.param
+
+    def fits(self, env):
+        """Does what the names stand for at the end of the body fit the slots?"""
+        fit = True
+        for name in self.names:
+            after = env.get(name, UNBOUND)
+            if name not in self.at_entry:
+                if after is UNBOUND or isinstance(after, Clash):
+                    continue
+                self.unbound[name] = after
+                fit = False
+                continue
+            fit &= self.leaves_fit(name, self.at_entry[name], after)
+        return fit
+
+    def leaves_fit(self, name, before, after):
+        old, new = [], []
+        self.rebuilt(before, lambda k, v: old.append(v))
+        self.rebuilt(after, lambda k, v: new.append(v))
+        if len(old) != len(new):
+            self.clash(name)
+        fit = True
+        for k, (a, c) in enumerate(zip(old, new)):
+            if a is c:
+                continue
+            if not (isinstance(a, Value) and isinstance(c, Value)) or a.kind.ndim != c.kind.ndim:
+                if isinstance(a, Known) and isinstance(c, Known) and a.object is c.object:
+                    continue
+                self.clash(name)
+            if a.kind.ndim:
+                if (name, k) not in self.buffered:
+                    self.buffered.add((name, k))
+                    fit = False
+            elif wider(a.kind, c.kind) != a.kind:
+                self.kinds[name, k] = wider(a.kind, c.kind)
+                fit = False
+        return fit
+
+    def clash(self, name):
+        self.lowering.refuse(
+            f"the name {name!r}, which stands for different kinds of things from pass to pass of a loop",
+            "Give it one kind of value",
+        )
+
+    def close(self, made, env):
+        """Set the next value of every slot, and copy rebound arrays into their buffers."""
+        copies = []
+        for name, entry in self.at_entry.items():
+            leaves = []
+            self.rebuilt(env.get(name, entry), lambda k, v, out=leaves: out.append(v))
+            for k, v in enumerate(leaves):
+                slot = self.slots.get((name, k))
+                if slot is not None:
+                    slot.next = self.lowering.arrays.cast(v, slot.param.kind)
+                elif (name, k) in self.buffers and v is not self.buffers[name, k]:
+                    copies.append((self.buffers[name, k], v))
+        self.copy_back(made, copies)
+
+    def copy_back(self, made, copies):
+        """buffers <- what the names were bound to; first to temporaries where one buffer is another's source."""
+        arrays = self.lowering.arrays
+        inside = {root for op in walk(made.body) for root in op_roots(op, arrays)}
+        sources = [v for _, v in copies]
+        for buffer, v in copies:
+            fresh = arrays.roots[v] <= inside
+            shared = any(arrays.roots[v] & arrays.roots[w] for w in sources if w is not v)
+            if (not fresh and not arrays.roots[v] <= self.swapped(copies)) or shared or sources.count(v) > 1:
+                stored = {
+                    r for op in walk(made.body) if written(op) is not None for r in arrays.roots.get(written(op), ())
+                }
+                if stored & (arrays.roots[v] | arrays.roots[buffer]):
+                    self.lowering.refuse(
+                        "a name bound to an existing array in a loop that also writes into that array",
+                        "Copy it: b = a.copy()",
+                    )
+        buffers = frozenset().union(*(arrays.roots[b] for b, _ in copies)) if copies else frozenset()
+        final = [(b, arrays.copy(v) if arrays.roots[v] & buffers else v) for b, v in copies]
+        for buffer, v in final:
+            arrays.write(buffer, v)
+
+    def swapped(self, copies):
+        """Roots of the buffers if the copies only permute them, else nothing."""
+        arrays = self.lowering.arrays
+        targets = [arrays.roots[b] for b, _ in copies]
+        sources = [arrays.roots[v] for _, v in copies if arrays.roots[v] in targets]
+        if len(sources) == len(set(sources)):
+            return frozenset().union(*targets)
+        return frozenset()
+
+    def exit(self, made):
+        """name -> symbol after the loop."""
+
+        def after(name, k, v):
+            slot = self.slots.get((name, k))
+            return slot.result if slot is not None else v
+
+        return {
+            name: self.rebuilt(entry, lambda k, v, name=name: after(name, k, v))
+            for name, entry in self.at_entry.items()
+        }
+
+    def slot_of(self, made, name):
+        """The slot of a flag."""
+        return self.slots[name, 0]
+
+
+def op_roots(op, arrays):
+    """Arrays that an op allocates."""
+    result = getattr(op, "result", None)
+    if result is not None and result.kind.ndim and arrays.roots.get(result) == frozenset([result]):
+        yield result
+
+
+def wider(a, c):
+    """The kind that holds both."""
+    order = "bif"
+    return a if order.index(a.scalar) >= order.index(c.scalar) else c
+
+
+def plain_tuple(value):
+    """A tuple of symbols."""
+    return type(value) is tuple
+
+
+def article(name):
+    return f"the construct {name}"
+
+
+def vars_of(node):
+    """lower, upper, step of a slice node."""
+    return node.lower, node.upper, node.step
+
+
+def module_of(function):
+    return (getattr(function, "__module__", "") or "").partition(".")[0]
+
+
+_prepared = {}
+
+
+def prepared(source):
+    """The body of a function without jumps, its loops marked with what is read after them."""
+    key = (source.function.__code__, source.text)
+    if key not in _prepared:
+        body, returns = structure.Structure().function(source.tree.body)
+        structure_live(body, {structure.RESULT})
+        _prepared[key] = body, returns
+    return _prepared[key]
+
+
+def structure_live(body, after, always=None):
+    """Give each loop `_so_live`: the names that may be read once it has been left.
+
+    always: names that nested functions read, whenever they are called.
+    """
+    if always is None:
+        always = {name for s in body for node in ast.walk(s) for name in captured_names(node)}
+    for k, s in enumerate(body):
+        reads, bound = structure.exposed(body[k + 1 :])
+        later = reads | (after - bound) | always
+        if isinstance(s, ast.For | ast.While):
+            s._so_live = later
+            again = [*s.body, ast.Expr(s.test)] if isinstance(s, ast.While) else s.body
+            structure_live(s.body, later | structure.exposed(again)[0], always)
+        elif isinstance(s, ast.If):
+            structure_live(s.body, later, always)
+            structure_live(s.orelse, later, always)
+
+
+def captured_names(node):
+    """Names that a nested function reads."""
+    if isinstance(node, ast.Lambda):
+        return structure.names_read([ast.Expr(node.body)])
+    return structure.names_read(node.body) if isinstance(node, ast.FunctionDef) else ()

@@ -1,0 +1,118 @@
+"""What a nested block reads from outside, and what is read from a branch after it."""
+
+import weakref
+
+from secondorder.derivatives.autodiff.builder import default
+from secondorder.derivatives.autodiff.ir import (
+    I0,
+    Alloc,
+    Const,
+    If,
+    Join,
+    Kind,
+    Loop,
+    Named,
+    Value,
+    blocks,
+    results,
+    uses,
+    walk,
+)
+from secondorder.derivatives.autodiff.simplify import Renaming
+
+
+def free_values(loop):
+    """The values that the body of a loop reads and does not define, in order of text."""
+    defined = {s.param for s in loop.slots} | {loop.index}
+    for op in walk(loop.body):
+        defined |= set(results(op))
+        if isinstance(op, Loop):
+            defined |= {s.param for s in op.slots} | {op.index}
+    found = {}
+    for v in [v for op in walk(loop.body) for v in uses(op)] + [s.next for s in loop.slots]:
+        if v not in defined and not isinstance(v, Const):
+            found[v] = None
+    return list(found)
+
+
+def export_from_branches(program):
+    """Values of a branch that are read after its if become results of the if; in place.
+
+    Reverse mode reads in one branch what was computed in the same branch long before.
+    """
+    while True:
+        home, chain = {}, {}
+
+        def survey(block, around):
+            chain[id(block)] = around
+            for op in block:
+                for v in results(op):
+                    home[v] = block
+                for inner in blocks(op):
+                    survey(inner, [*around, (op, inner)])
+
+        survey(program.body, [])
+        escaped = {}
+
+        def visit(block, visible):
+            for op in block:
+                for v in [*uses_outside(op)]:
+                    check(v, visible)
+                for inner in blocks(op):
+                    visit(inner, visible | {id(inner)})
+                    for v in ends(op, inner):
+                        check(v, visible | {id(inner)})
+
+        def check(v, visible):
+            if v in home and id(home[v]) not in visible:
+                escaped[v] = home[v]
+
+        visit(program.body, {id(program.body)})
+        for v in program.results:
+            check(v, {id(program.body)})
+        if not escaped:
+            return
+        for v, block in escaped.items():
+            export(program, v, *chain[id(block)][-1])
+
+
+def uses_outside(op):
+    """What an op reads in the block that it stands in."""
+    if isinstance(op, Loop):
+        bounds = () if op.index is None else (op.start, op.stop, op.step)
+        return (*bounds, *(s.init for s in op.slots))
+    if isinstance(op, If):
+        return (op.test,)
+    return uses(op)
+
+
+def ends(op, block):
+    """What an op reads at the end of one of its blocks."""
+    if isinstance(op, Loop):
+        return [s.next for s in op.slots]
+    return [j.then if block is op.then else j.other for j in op.joins]
+
+
+def export(program, v, op, block):
+    """Make v, of a block of op, a result of op; what is outside the block reads the result."""
+    assert isinstance(op, If), "a value of a loop's body is read after the loop"
+    result = Value(v.kind, v.hint)
+    other = op.other if block is op.then else op.then
+    if v.kind.ndim:
+        placeholder = Value(v.kind, v.hint)
+        shape = (I0,) * v.kind.ndim
+        other.append(Alloc(placeholder, shape, default(Kind(v.kind.scalar))))
+    else:
+        placeholder = default(v.kind)
+    within = set(map(id, walk(block)))
+    rename = Renaming()
+    rename.of[v] = result
+    for o in walk(program.body):
+        if id(o) in within or o is op:
+            continue
+        rename.apply(o)
+    program.results = tuple(map(rename, program.results))
+    op.joins.append(Join(result, v, placeholder) if block is op.then else Join(result, placeholder, v))
+
+
+__all__ = ["Named", "export_from_branches", "free_values", "weakref"]
