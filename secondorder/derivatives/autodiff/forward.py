@@ -16,6 +16,7 @@ References
 import copy
 
 from secondorder.derivatives.autodiff.builder import Builder
+from secondorder.derivatives.autodiff.fusion import fuse
 from secondorder.derivatives.autodiff.ir import (
     ZERO,
     Alloc,
@@ -45,7 +46,7 @@ def jacobian_vector(program, wrt=0):
     params = list(work.primal.params)
     params.insert(wrt + 1, work.direction)
     made = Program(program.name, params, work.b.block, (*work.primal.results, *map(work.result, work.primal.results)))
-    return simplify(made)
+    return simplify(fuse(simplify(made)))
 
 
 def hessian_vector(gradient, wrt=0):
@@ -58,7 +59,7 @@ def hessian_vector(gradient, wrt=0):
     if g not in work.active:
         work.b.append(Fill(hv, ZERO))
     params[wrt + 1 : wrt + 1] = [work.direction, hv]
-    return simplify(Program(gradient.name, params, work.b.block, (), (hv,)))
+    return simplify(fuse(simplify(Program(gradient.name, params, work.b.block, (), (hv,)))))
 
 
 class Forward:

@@ -98,6 +98,15 @@ def homes_and_writers(program, places, group):
     return homes, writers
 
 
+def written_once(op, places, home):
+    """Does a store write each entry at most once while its array lives? The index of every loop around it, up to where
+    the array is allocated, is one of its indices.
+    """
+    loops = places.loops(op)
+    inside = loops[loops.index(home) + 1 :] if home is not None else loops
+    return all(loop.index is not None and loop.index in op.indices for loop in inside)
+
+
 MIXED = "mixed"
 
 

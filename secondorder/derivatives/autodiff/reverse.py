@@ -23,6 +23,7 @@ References
 """
 
 from secondorder.derivatives.autodiff.builder import Builder, carry, default
+from secondorder.derivatives.autodiff.fusion import fuse
 from secondorder.derivatives.autodiff.ir import (
     BOOL,
     FLOAT,
@@ -57,7 +58,7 @@ from secondorder.derivatives.autodiff.ir import (
     walk,
     written,
 )
-from secondorder.derivatives.autodiff.memory import remember_overwritten
+from secondorder.derivatives.autodiff.memory import Places, homes_and_writers, remember_overwritten, written_once
 from secondorder.derivatives.autodiff.rules import COSTLY, FUNCTIONS, Opaque
 from secondorder.derivatives.autodiff.scopes import export_from_branches, free_values
 from secondorder.derivatives.autodiff.simplify import simplify
@@ -171,6 +172,9 @@ class Reverse:
         self.x = program.params[wrt]
         self.active = Activity(program, self.x, self.group)
         self.roots = roots(program)
+        self.once = stored_once(program, self.group)
+        self.kept = {o.value: o for o in self.once.values() if o is not None}
+        self.lengths = {p for p in program.params if p in set(shape_values(program))}
         self.b = Builder()
         self.gradient = Value(self.x.kind, "g")
         run = Run()
@@ -186,9 +190,8 @@ class Reverse:
             params += [*seeds, self.gradient]
         returned = tuple(map(run, program.results)) if not seeded else ()
         made = Program(program.name, params, self.b.block, returned, (self.gradient,))
-        simplify(made)
-        export_from_branches(made)
-        self.program = simplify(made)
+        export_from_branches(simplify(made))
+        self.program = simplify(fuse(simplify(made)))
 
     def seeds(self, run, seeded):
         """(adjoints of the results, the parameters that they are read from)."""
@@ -230,6 +233,10 @@ class Reverse:
         if op.result in run.taped:
             array, position = run.taped[op.result]
             run.env[op.result] = self.b.load(array, position, hint=op.result.hint)
+            return
+        store = self.kept.get(op.result)
+        if store is not None and op.fn in COSTLY and not self.owned(store.array, run):
+            run.env[op.result] = self.b.load(run(store.array), *map(run, store.indices), hint=op.result.hint)
             return
         if not isinstance(op.fn, str) and not isinstance(op.fn, Opaque):  # an entry of a tuple argument
             result = Value(op.result.kind, op.result.hint)
@@ -289,7 +296,8 @@ class Reverse:
         return p if p is None else run(p)
 
     def record_Shape(self, op, run, remember, tapes):
-        run.env[op.result] = self.b.shape(run(op.array), op.axis)
+        length = run.env[op.result] = self.b.shape(run(op.array), op.axis)
+        self.lengths.add(length)
 
     def record_Product(self, op, run, remember, tapes):
         if op.result in run.taped:
@@ -355,7 +363,7 @@ class Reverse:
             record.passes = made.stop
         memory = Tapes(self.b, record, position, op.index is None) if remember else None
         if memory:
-            memory.allocate(op)
+            memory.allocate(op, self.kept)
         with self.b.into(made.body):
             if op.index is not None:
                 inner.env[op.index] = self.pass_index(record.bounds, made.index)
@@ -387,9 +395,7 @@ class Reverse:
 
     def is_length(self, n):
         """Is it known not to be negative?"""
-        return (type(n) is Const and n.value >= 0) or any(
-            isinstance(o, Shape) and o.result is n for o in walk(self.b.block)
-        )
+        return (type(n) is Const and n.value >= 0) or n in self.lengths
 
     def pass_index(self, bounds, q):
         """The loop's index in pass q."""
@@ -430,7 +436,7 @@ class Reverse:
         shadow, indices = run.shadow[op.array], tuple(map(run, op.indices))
         if op.value in self.active:
             seed = self.b.load(shadow, *indices)
-            if not op.add:
+            if not op.add and op not in self.once:
                 self.b.store(shadow, indices, ZERO)
             self.accumulate(adjoints, op.value, seed)
         else:
@@ -629,9 +635,11 @@ class Tapes:
         self.b, self.record, self.position, self.growing = b, record, position, growing
         self.arrays = record.tapes
 
-    def allocate(self, op):
-        """One tape for each slot, each result of an inner loop, and each costly value."""
+    def allocate(self, op, kept):
+        """One tape for each slot, each result of an inner loop, and each costly value that no array keeps."""
         for v in remembered(op):
+            if v in kept:
+                continue
             hint = f"{v.hint or 't'}_tape"
             if self.growing:
                 stack = Value(Kind(v.kind.scalar, 1), hint)
@@ -661,6 +669,35 @@ def remembered(op):
             isinstance(o, Product) and o.result.kind.ndim == 0
         ):
             yield o.result
+
+
+def shape_values(program):
+    """Scalars that are lengths of arrays made by a program: a negative one would have raised."""
+    for op in program.body:
+        if isinstance(op, Alloc):
+            yield from op.shape
+        elif isinstance(op, View) and op.how == "reshape":
+            yield from op.args
+
+
+def stored_once(program, group):
+    """Stores that fill an array, each entry once and never again: store -> itself if it could give its value back.
+
+    The index of every loop around, up to where the array is allocated, is one of the store's indices; nothing else
+    writes to that memory. So the shadow need not be cleared, and the value can be had back from the array.
+    """
+    places = Places(program)
+    homes, writers = homes_and_writers(program, places, group)
+    made = {v: places.number[op] for op in walk(program.body) for v in results(op)}
+    found = {}
+    for g, ops in writers.items():
+        op = ops[0]
+        if len(ops) > 1 or not isinstance(op, Store) or op.add or g not in homes:
+            continue
+        if written_once(op, places, homes[g]):
+            value = made.get(op.value, -1)
+            found[op] = op if all(made.get(i, -1) < value for i in op.indices) else None
+    return found
 
 
 def walk_here(block):

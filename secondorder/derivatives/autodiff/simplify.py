@@ -5,6 +5,7 @@ reads it. Each slot of a loop and each join of an if lives or dies by itself. Th
 reverse mode remembered in vain, whole forward loops, and the gradient in a Hessian-vector product.
 """
 
+from secondorder.derivatives.autodiff.builder import FOLDED
 from secondorder.derivatives.autodiff.ir import (
     Alloc,
     Check,
@@ -33,6 +34,7 @@ def simplify(program):
     drop_idle(program)
     drop_dead(program)
     drop_idle(program)
+    fold(program)
     return program
 
 
@@ -270,3 +272,53 @@ def reuse_loads(program):
 
     visit(program.body, {})
     rename.everywhere(program)
+
+
+# ------------------------------------------------------------------------------------------------- arithmetic
+
+
+def fold(program):
+    """Products with 1, sums with 0 that cannot change a bit, signs, and operations on constants."""
+    rename = Renaming()
+    negated = {}  # -u -> u
+
+    def visit(block):
+        kept = []
+        for op in block:
+            rename.apply(op)
+            for inner in blocks(op):
+                visit(inner)
+            rename.apply(op)
+            if isinstance(op, Op) and isinstance(op.fn, str):
+                value = folded(op, negated)
+                if value is not None:
+                    rename.of[op.result] = value
+                    continue
+                if op.fn == "neg":
+                    negated[op.result] = op.args[0]
+            kept.append(op)
+        block[:] = kept
+
+    visit(program.body)
+    rename.everywhere(program)
+    drop_dead(program)
+
+
+def folded(op, negated):
+    """The value that an op is known to have, or None; a + -b becomes a - b in place."""
+    fn, args = op.fn, op.args
+    if fn in FOLDED and all(type(a) is Const for a in args):
+        return Const(FOLDED[fn](*(a.value for a in args)))
+    if fn == "mul" and op.result.kind.scalar == "f":
+        for one, other in (args, args[::-1]):
+            if type(one) is Const and one.value == 1 and other.kind.scalar == "f":
+                return other
+    if fn == "neg" and args[0] in negated:
+        return negated[args[0]]
+    if fn == "add" and args[1] in negated:
+        op.fn, op.args = "sub", (args[0], negated[args[1]])
+    elif fn == "add" and args[0] in negated:
+        op.fn, op.args = "sub", (args[1], negated[args[0]])
+    elif fn == "sub" and args[1] in negated:
+        op.fn, op.args = "add", (args[0], negated[args[1]])
+    return None
