@@ -10,7 +10,6 @@ from secondorder.derivatives.autodiff.ir import (
     FLOAT,
     I0,
     I1,
-    INT,
     ZERO,
     Const,
     If,
@@ -33,6 +32,7 @@ class Lazy:
 
     @property
     def kind(self):
+        """Scalar kind and number of axes."""
         return Kind(self.scalar, len(self.dims))
 
 
@@ -353,6 +353,3 @@ def captured(value, name):
     if scalar is None:
         raise ValueError(f"the array {name!r} of dtype {value.dtype}")
     return Named(Kind(scalar, value.ndim), name, value)
-
-
-__all__ = ["INT", "Arrays", "Lazy", "captured", "is_one"]

@@ -3,14 +3,12 @@
 import contextlib
 import operator
 
-from secondorder.derivatives.autodiff import ir
 from secondorder.derivatives.autodiff.ir import (
     FLOAT,
     I0,
     I1,
     INT,
     NO,
-    YES,
     ZERO,
     Alloc,
     Check,
@@ -65,6 +63,7 @@ class Builder:
             self.block = outer
 
     def append(self, op):
+        """Put an op at the end of the block."""
         self.block.append(op)
         return op
 
@@ -199,6 +198,3 @@ def is_number(v, number):
 def default(kind):
     """Zero of a kind."""
     return {"f": ZERO, "i": I0, "b": NO}[kind.scalar]
-
-
-__all__ = ["YES", "Builder", "carry", "default", "ir", "is_number"]

@@ -4,23 +4,15 @@ import keyword
 import math
 
 from secondorder.derivatives.autodiff.ir import (
-    Alloc,
     Const,
-    Fill,
     If,
     Load,
     Loop,
     Named,
     Op,
-    Product,
-    Push,
-    Shape,
     Slice,
-    Store,
-    View,
     blocks,
     memory_groups,
-    results,
     uses,
     walk,
     written,
@@ -109,6 +101,7 @@ class Text:
     # --------------------------------------------------------------------------------------------------- text
 
     def line(self, text):
+        """Append a line at the present indentation."""
         self.lines.append("    " * self.indent + text)
 
     def ranked(self, v):
@@ -195,6 +188,7 @@ class Text:
             self.line(f"{self.name(v)} = {text}")
 
     def write_Store(self, op):
+        """array[indices] = value, or += value."""
         target = self.entry(op.array, op.indices)
         text = self.text(op.value)
         if op.add and text.startswith("-") and self.is_negation(op.value, text):
@@ -207,15 +201,18 @@ class Text:
         return text[1:].replace("_", "").isalnum()
 
     def write_Fill(self, op):
+        """array[:] = value."""
         self.line(f"{self.name(op.array)}[:] = {self.text(op.value)}")
 
     def write_Push(self, op):
+        """Put a value on a stack, which grows where it is full."""
         stack, position = self.name(op.array), self.text(op.position)
         self.line(f"if {position} >= {stack}.shape[0]:")
         self.line(f"    {stack} = grow({stack}, {position})")
         self.line(f"{stack}[{position}] = {self.text(op.value)}")
 
     def write_Alloc(self, op):
+        """A new array."""
         scalar = op.result.kind.scalar
         if op.stack:
             self.line(f"{self.name(op.result)} = np.empty(256{DTYPE[scalar]})")
@@ -233,6 +230,7 @@ class Text:
         self.line(f"{self.name(op.result)} = {made}")
 
     def write_View(self, op):
+        """A view of an array."""
         array = self.name(op.array)
         if op.how == "T":
             text = f"{array}.T"
@@ -251,12 +249,15 @@ class Text:
         return f"{lo}:{hi}" + (f":{step}" if step else "")
 
     def write_Shape(self, op):
+        """A length."""
         self.line(f"{self.name(op.result)} = {self.name(op.array)}.shape[{op.axis}]")
 
     def write_Product(self, op):
+        """A matrix product."""
         self.line(f"{self.name(op.result)} = np.dot({self.name(op.left)}, {self.name(op.right)})")
 
     def write_Check(self, op):
+        """Raise unless a condition holds."""
         if type(op.test) is Const:
             self.line(f"raise ValueError({op.message!r})")
         else:
@@ -264,6 +265,7 @@ class Text:
             self.line(f"    raise ValueError({op.message!r})")
 
     def write_If(self, op):
+        """An if, whose branches assign its joins."""
         for j in op.joins:
             self.share(j.result, self.shared_join(op, j))
         self.line(f"if {self.text(op.test)}:")
@@ -286,10 +288,12 @@ class Text:
         return None
 
     def share(self, v, other):
+        """Let a value use the variable of another."""
         if other is not None:
             self.names[v] = self.names[other]
 
     def branch(self, block, assignments):
+        """A branch, and the assignments at its end."""
         self.indent += 1
         mark = len(self.lines)
         self.block(block)
@@ -314,6 +318,7 @@ class Text:
             self.line(f"{', '.join(n for n, _ in mixed)} = {', '.join(t for _, t in mixed)}")
 
     def write_Loop(self, op):
+        """A loop; its slots are variables assigned before it and at the end of its body."""
         for s in op.slots:
             init = s.init
             if init in self.names and init not in self.program.params and self.uses.get(init, 0) == 1:
@@ -333,6 +338,7 @@ class Text:
         self.branch(op.body, [(s.param, s.next) for s in op.slots])
 
     def bounds(self, op):
+        """The arguments of range."""
         texts = [self.text(v) for v in (op.start, op.stop, op.step)]
         if texts[2] == "1":
             return texts[1] if texts[0] == "0" else ", ".join(texts[:2])
@@ -357,6 +363,3 @@ def number(value):
     if isinstance(value, float) and not math.isfinite(value):
         return "np.nan" if value != value else "np.inf" if value > 0 else "-np.inf"
     return repr(value)
-
-
-__all__ = ["Alloc", "Fill", "Product", "Push", "Shape", "Store", "Text", "View", "results"]

@@ -23,15 +23,10 @@ from secondorder.derivatives.autodiff.ir import (
     Fill,
     If,
     Join,
-    Kind,
-    Load,
     Loop,
-    Op,
-    Product,
     Program,
     Push,
     Slot,
-    Store,
     Value,
     View,
     memory_groups,
@@ -88,6 +83,7 @@ class Forward:
         return self.tangent[v] if v in self.active else self.zeros_like(v)
 
     def zeros_like(self, array):
+        """A tangent of zeros for an array."""
         shape = [self.b.shape(array, k) for k in range(array.kind.ndim)]
         return self.b.alloc(shape, ZERO, "f", f"{array.hint or 'a'}_dot")
 
@@ -97,15 +93,18 @@ class Forward:
         return self.tangent[v]
 
     def block(self, block):
+        """Write a block."""
         for op in block:
             getattr(self, f"forward_{type(op).__name__}")(op)
 
     def forward_Shape(self, op):
+        """Nothing to differentiate."""
         self.b.append(op)
 
     forward_Check = forward_Shape
 
     def forward_Op(self, op):
+        """The sum over the arguments."""
         self.b.append(op)
         if op.result not in self.active:
             return
@@ -119,12 +118,14 @@ class Forward:
             self.tangent[op.result] = total
 
     def forward_Load(self, op):
+        """The same entry of the tangent array."""
         self.b.append(op)
         if op.array in self.active:
             hint = f"{op.result.hint or 't'}_dot"
             self.tangent[op.result] = self.b.load(self.tangent[op.array], *op.indices, hint=hint)
 
     def forward_Store(self, op):
+        """The same store, of the tangent."""
         if op.array in self.active:
             value = self.of(op.value)
             if value is not None or not op.add:
@@ -132,26 +133,31 @@ class Forward:
         self.b.append(op)
 
     def forward_Fill(self, op):
+        """The same fill, with the tangent."""
         if op.array in self.active:
             self.b.append(Fill(self.tangent[op.array], self.of(op.value) or ZERO))
         self.b.append(op)
 
     def forward_Push(self, op):
+        """The same push, of the tangent."""
         if op.array in self.active:
             self.b.append(Push(self.tangent[op.array], op.position, self.of(op.value) or ZERO))
         self.b.append(op)
 
     def forward_Alloc(self, op):
+        """A tangent array beside the array."""
         self.b.append(op)
         if op.result in self.active:
             self.b.append(Alloc(self.new(op.result), op.shape, None if op.fill is None else ZERO, op.stack))
 
     def forward_View(self, op):
+        """The same view of the tangent array."""
         self.b.append(op)
         if op.array in self.active:
             self.b.append(View(self.new(op.result), self.tangent[op.array], op.how, op.args))
 
     def forward_Product(self, op):
+        """dot A B + A dot B."""
         self.b.append(op)
         terms = []
         if op.left in self.active:
@@ -170,6 +176,7 @@ class Forward:
                 self.b.store(terms[0], indices, self.b.load(other, *indices), add=True)
 
     def forward_If(self, op):
+        """A join of tangents beside each active join."""
         made = If(op.test, [], [], op.joins)
         for block, new in ((op.then, made.then), (op.other, made.other)):
             with self.b.into(new):
@@ -190,6 +197,7 @@ class Forward:
         return self.tangent[v]
 
     def forward_Loop(self, op):
+        """A slot of tangents beside each active slot."""
         made = Loop(op.index, op.start, op.stop, op.step, op.slots, [], op.go)
         pairs = []
         for s in list(op.slots):
@@ -202,6 +210,3 @@ class Forward:
             slot.next = self.of(s.next) or ZERO
             made.slots.append(slot)
         self.b.append(made)
-
-
-__all__ = ["Kind", "Load", "Op", "Product", "Store", "hessian_vector", "jacobian_vector"]

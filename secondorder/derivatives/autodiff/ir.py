@@ -78,6 +78,8 @@ I0, I1 = Const(0), Const(1)
 
 @dataclass(eq=False, slots=True)
 class Op:
+    """r = fn(args)."""
+
     result: Value
     fn: object  # a name, or an Opaque
     args: tuple
@@ -85,6 +87,8 @@ class Op:
 
 @dataclass(eq=False, slots=True)
 class Load:
+    """r = a[indices]."""
+
     result: Value
     array: Value
     indices: tuple
@@ -93,6 +97,8 @@ class Load:
 
 @dataclass(eq=False, slots=True)
 class Store:
+    """a[indices] = v, or += v."""
+
     array: Value
     indices: tuple
     value: Value
@@ -101,6 +107,8 @@ class Store:
 
 @dataclass(eq=False, slots=True)
 class Alloc:
+    """r = a new array."""
+
     result: Value
     shape: tuple
     fill: Value | None = None  # None: uninitialized
@@ -109,6 +117,8 @@ class Alloc:
 
 @dataclass(eq=False, slots=True)
 class View:
+    """r = another look at a's memory."""
+
     result: Value
     array: Value
     how: str  # "index", "T", "reshape", "ravel"
@@ -133,6 +143,8 @@ class Slice(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Shape:
+    """r = a.shape[axis]."""
+
     result: Value
     array: Value
     axis: int
@@ -140,6 +152,8 @@ class Shape:
 
 @dataclass(eq=False, slots=True)
 class Product:
+    """r = a @ b."""
+
     result: Value
     left: Value
     right: Value
@@ -147,12 +161,16 @@ class Product:
 
 @dataclass(eq=False, slots=True)
 class Fill:
+    """a[...] = v."""
+
     array: Value
     value: Value
 
 
 @dataclass(eq=False, slots=True)
 class Push:
+    """stack[position] = v."""
+
     array: Value
     position: Value
     value: Value
@@ -170,6 +188,8 @@ class Slot:
 
 @dataclass(eq=False, slots=True)
 class Loop:
+    """for or while."""
+
     index: Value | None  # None: a while loop
     start: Value | None
     stop: Value | None
@@ -190,6 +210,8 @@ class Join:
 
 @dataclass(eq=False, slots=True)
 class If:
+    """if, with its joins."""
+
     test: Value
     then: list
     other: list
@@ -198,6 +220,8 @@ class If:
 
 @dataclass(eq=False, slots=True)
 class Check:
+    """Raise unless a condition holds."""
+
     test: Value
     message: str
 

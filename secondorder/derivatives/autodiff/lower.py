@@ -8,8 +8,8 @@ What a name stands for while generating is one of
     Known           anything else: a module, a function, None, a string
 
 Calls of the user's other functions are followed into (inlined). Loops are built with every name that is carried round
-as a slot; where the kind of a carried name turns out wider than at the start (`s = 0` and then `s += x[i]`), the loop is
-built again with the wider kind.
+as a slot; where the kind of a carried name turns out wider than at the start (`s = 0` and then `s += x[i]`), the loop
+is built again with the wider kind.
 """
 
 import ast
@@ -167,12 +167,14 @@ class Lowering:
         return self.admit(value, text)
 
     def admit(self, value, name):
+        """Take note of an array among the arguments."""
         if value.kind.ndim:
             self.arrays.given(value, [self.b.shape(value, k) for k in range(value.kind.ndim)])
             self.inputs[value] = name
         return value
 
     def default_of(self, function, k, n, name):
+        """The default of the k-th of n parameters."""
         defaults = function.__defaults__ or ()
         if k < n - len(defaults):
             self.refuse(f"a call without the argument {name!r}", "Pass all arguments that have no default")
@@ -199,6 +201,7 @@ class Lowering:
         self.frame.source.refuse(node or self.node, construct, hint)
 
     def permitted(self, name):
+        """Refuse a name that generated code may use."""
         if name.startswith(structure.PREFIX):
             self.refuse(f"the name {name!r}: names that start with {structure.PREFIX} are reserved", "Rename it")
 
@@ -223,27 +226,32 @@ class Lowering:
     follow_Assert = follow_Global = follow_Pass
 
     def follow_Expr(self, s):
+        """A call for its effect, or a docstring."""
         if isinstance(s.value, ast.Constant):
             return
         self.value(s.value)
 
     def follow_Raise(self, s):
+        """The exception becomes a Check."""
         text = "the function raises here"
         if isinstance(s.exc, ast.Call) and s.exc.args and isinstance(s.exc.args[0], ast.Constant):
             text = str(s.exc.args[0].value)
         self.b.append(Check(NO, text))
 
     def follow_FunctionDef(self, s):
+        """A nested function is followed where it is called."""
         made = structure.Structure().function(s.body)[0]
         structure_live(made, {structure.RESULT})
         self.frame.env[s.name] = Known(LocalFunction(s.args, made, self.frame))
 
     def follow_Assign(self, s):
+        """a = b = value."""
         value = self.value(s.value)
         for target in s.targets:
             self.bind(target, value)
 
     def follow_AnnAssign(self, s):
+        """a: type = value."""
         if s.value is not None:
             self.bind(s.target, self.value(s.value))
 
@@ -282,6 +290,7 @@ class Lowering:
         return list(value)
 
     def follow_AugAssign(self, s):
+        """a op= value: arrays in place, names anew."""
         fn = BINARY.get(type(s.op))
         if isinstance(s.op, ast.MatMult):
             self.refuse("the operator @=", "Write a = a @ b")
@@ -333,6 +342,7 @@ class Lowering:
         return self.arrays.write(view, value)
 
     def store_entry(self, array, parts, value, fn):
+        """array[parts] = value, or fn=, for a single entry."""
         kind = Kind(array.kind.scalar)
         if fn in (None, "add"):
             return self.b.store(array, parts, self.arrays.cast(value, kind), add=fn is not None)
@@ -368,6 +378,7 @@ class Lowering:
     # ------------------------------------------------------------------------------------------------ branches
 
     def follow_If(self, s):
+        """Both branches, and a join for every name that differs after them."""
         test = self.truth(self.value(s.test))
         if type(test) is Const:
             return self.block(s.body if test.value else s.orelse)
@@ -435,6 +446,8 @@ class Lowering:
     # --------------------------------------------------------------------------------------------------- loops
 
     def follow_While(self, s):
+        """A while loop: its condition is a slot."""
+
         def head(loop):
             if s._so_go is None:
                 return self.truth(self.value(s.test))
@@ -450,6 +463,7 @@ class Lowering:
         return self.logical(ast.And(), [lambda: flag, lambda: self.truth(self.value(made.values[1]))])
 
     def follow_For(self, s):
+        """A for loop."""
         if s._so_orelse:
             self.refuse("else after a loop")
         source = self.iterable(s.iter)
@@ -460,6 +474,7 @@ class Lowering:
         return None
 
     def unroll(self, s, values):
+        """A loop over a tuple: its body once for each part."""
         if s._so_go or len(values) > MAX_UNROLLED:
             self.refuse("a loop over a tuple with break, or over a long one", "Loop over an array or a range")
         for value in values:
@@ -483,6 +498,7 @@ class Lowering:
         return self.alongside([value], lambda i, values: values[0])
 
     def alongside(self, nodes, entry):
+        """A loop over several arrays, or tuples, in step."""
         values = [self.named(self.value(n) if isinstance(n, ast.AST) else n, "") for n in nodes]
         if all(plain_tuple(v) for v in values):
             rows = [entry(Const(k), row) for k, row in enumerate(zip(*values))]
@@ -493,6 +509,7 @@ class Lowering:
         return (I0, stop, I1), lambda i: entry(i, [self.arrays.index(v, [i]) for v in values])
 
     def range_bounds(self, args):
+        """start, stop, step of range(*args)."""
         if len(args) == 1:
             return I0, args[0], I1
         return (*args, I1) if len(args) == 2 else tuple(args)
@@ -561,6 +578,7 @@ class Lowering:
         return value
 
     def integer(self, value):
+        """A value that must be an integer."""
         value = self.scalar(value)
         return self.b.op("int", value) if value.kind != INT else value
 
@@ -574,6 +592,7 @@ class Lowering:
         return value if value.kind == BOOL else self.b.op("ne", value, default(value.kind))
 
     def value_Constant(self, node):
+        """A number, or an object known while generating."""
         if isinstance(node.value, bool | int | float):
             return Const(node.value)
         if isinstance(node.value, complex):
@@ -581,6 +600,7 @@ class Lowering:
         return Known(node.value)
 
     def value_Name(self, node):
+        """What a name stands for."""
         return self.lookup(node.id)
 
     def lookup(self, name):
@@ -619,6 +639,7 @@ class Lowering:
         return Known(value)
 
     def constant_array(self, value, name):
+        """An array from outside: a constant of the program."""
         if id(value) not in self.constants:
             if value.nbytes > MAX_CAPTURED:
                 self.refuse(f"the captured array {name!r} of {value.nbytes} bytes", "Pass it through args")
@@ -628,6 +649,7 @@ class Lowering:
         return self.constants[id(value)]
 
     def value_Tuple(self, node):
+        """(a, *b)."""
         parts = []
         for e in node.elts:
             if isinstance(e, ast.Starred):
@@ -642,6 +664,7 @@ class Lowering:
     value_List = value_Tuple
 
     def value_UnaryOp(self, node):
+        """-a, +a, not a."""
         if isinstance(node.op, ast.Not):
             value = self.truth(self.value(node.operand))
             return self.b.op("not", value)
@@ -660,6 +683,7 @@ class Lowering:
         return value
 
     def value_BinOp(self, node):
+        """left op right."""
         left, right = self.value(node.left), self.value(node.right)
         if plain_tuple(left) and isinstance(node.op, ast.Add) and plain_tuple(right):
             return left + right
@@ -670,6 +694,7 @@ class Lowering:
         return self.binary(BINARY[type(node.op)], left, right)
 
     def matmul(self, left, right):
+        """left @ right."""
         left, right = self.number(left), self.number(right)
         if not (1 <= left.kind.ndim <= 2 and 1 <= right.kind.ndim <= 2):
             self.refuse("a matrix product of something that has neither one axis nor two")
@@ -689,6 +714,7 @@ class Lowering:
         return self.arrays.apply(fn, left, right)
 
     def value_Compare(self, node):
+        """a < b < c."""
         values = [self.value(v) for v in (node.left, *node.comparators)]
         found = None
         for op, a, c in zip(node.ops, values, values[1:]):
@@ -710,6 +736,7 @@ class Lowering:
         return None
 
     def value_BoolOp(self, node):
+        """a and b, a or b."""
         return self.logical(node.op, [lambda n=n: self.truth(self.value(n)) for n in node.values])
 
     def logical(self, op, parts):
@@ -735,6 +762,7 @@ class Lowering:
         return found
 
     def value_IfExp(self, node):
+        """a if test else b."""
         test = self.value(node.test)
         if isinstance(test, Lazy | Value) and test.kind.ndim:
             self.refuse("an array as a condition", "Use np.where", node)
@@ -750,12 +778,14 @@ class Lowering:
         return self.join(made, *values, "") if values[0] is not values[1] else values[0]
 
     def value_Lambda(self, node):
+        """A function followed where it is called."""
         returned = ast.copy_location(ast.Return(node.body), node.body)
         body, _ = structure.Structure().function([returned])
         structure_live(body, {structure.RESULT})
         return Known(LocalFunction(node.args, body, self.frame))
 
     def value_Attribute(self, node):
+        """value.name."""
         value = self.value(node.value)
         if isinstance(value, Known):
             try:
@@ -768,6 +798,7 @@ class Lowering:
         return found
 
     def value_Subscript(self, node):
+        """value[index]."""
         value = self.value(node.value)
         if plain_tuple(value):
             return self.tuple_entry(value, node)
@@ -778,6 +809,7 @@ class Lowering:
         return self.arrays.index(value, self.index_parts(node.slice, value))
 
     def tuple_entry(self, value, node):
+        """An entry or a slice of a tuple."""
         if isinstance(node.slice, ast.Slice):
             bounds = [None if p is None else self.scalar(self.value(p)) for p in vars_of(node.slice)]
             if all(p is None or type(p) is Const for p in bounds):
@@ -788,6 +820,7 @@ class Lowering:
         return value[index.value]
 
     def known_entry(self, value, node):
+        """An entry of an object known while generating."""
         index = self.value(node.slice)
         key = index.value if type(index) is Const else index.object if isinstance(index, Known) else None
         try:
@@ -820,6 +853,7 @@ class Lowering:
         return parts
 
     def bound(self, node):
+        """A bound of a slice."""
         value = self.value(node)
         if isinstance(value, Known) and value.object is None:
             return None
@@ -828,6 +862,7 @@ class Lowering:
     # ---------------------------------------------------------------------------------------------------- calls
 
     def value_Call(self, node):
+        """function(...) or owner.method(...)."""
         outer = self.node
         if isinstance(node.func, ast.Attribute):
             owner = self.value(node.func.value)
@@ -846,6 +881,7 @@ class Lowering:
         return result
 
     def call_arguments(self, node):
+        """(args, keywords) of a call."""
         args = list(self.value_Tuple(ast.Tuple(node.args, ast.Load())))
         if any(k.arg is None for k in node.keywords):
             self.refuse("** in a call", "", node)
@@ -919,6 +955,7 @@ class Lowering:
         return bound
 
     def default_argument(self, arguments, function, k, name, node):
+        """The default of a parameter of a called function."""
         if function is None:  # a local function: its defaults are in the text
             n = len(arguments.posonlyargs) + len(arguments.args)
             j = k - n + len(arguments.defaults)
@@ -963,6 +1000,7 @@ class Carried:
         return self.rebuilt(self.unbound[name], lambda k, v: self.missing(name, v))
 
     def missing(self, name, v):
+        """What stands before the loop for a leaf of a name first bound in it."""
         if not isinstance(v, Value):
             return v
         if v.kind.ndim:
@@ -1007,6 +1045,7 @@ class Carried:
         return fit
 
     def leaves_fit(self, name, before, after):
+        """Do the leaves of one name fit? If not, take note of what would."""
         old, new = [], []
         self.rebuilt(before, lambda k, v: old.append(v))
         self.rebuilt(after, lambda k, v: new.append(v))
@@ -1030,6 +1069,7 @@ class Carried:
         return fit
 
     def clash(self, name):
+        """Refuse a name that changes its kind."""
         self.lowering.refuse(
             f"the name {name!r}, which stands for different kinds of things from pass to pass of a loop",
             "Give it one kind of value",
@@ -1116,6 +1156,7 @@ def plain_tuple(value):
 
 
 def article(name):
+    """What a construct is called in messages."""
     return f"the construct {name}"
 
 
@@ -1125,6 +1166,7 @@ def vars_of(node):
 
 
 def module_of(function):
+    """The package that a function comes from."""
     return (getattr(function, "__module__", "") or "").partition(".")[0]
 
 

@@ -1,9 +1,9 @@
 """What must be remembered because memory is overwritten before reverse mode comes back to it.
 
 Scalars are assigned once, so reverse mode can always use them again; the entries of arrays change. A load is *stable*
-if nothing writes to its memory after it, until reverse mode is back. For loads that are not, and that reverse mode would
-have to repeat, the value itself is pushed on a stack. A stack lives as long as the array whose entries it holds: where a
-pass of a loop is repeated and the array is allocated in that very pass, the stack is filled anew.
+if nothing writes to its memory after it, until reverse mode is back. For loads that are not, and that reverse mode
+would have to repeat, the value itself is pushed on a stack. A stack lives as long as the array whose entries it holds:
+where a pass of a loop is repeated and the array is allocated in that very pass, the stack is filled anew.
 
 Matrix products read whole arrays in reverse mode: from one that is overwritten later they get a copy.
 """
@@ -14,7 +14,6 @@ from secondorder.derivatives.autodiff.ir import (
     I0,
     I1,
     Alloc,
-    If,
     Join,
     Kind,
     Load,
@@ -25,7 +24,6 @@ from secondorder.derivatives.autodiff.ir import (
     Value,
     blocks,
     memory_groups,
-    results,
     walk,
     written,
 )
@@ -39,6 +37,7 @@ class Places:
         self.visit(program.body, ())
 
     def visit(self, block, path):
+        """Take note of a block."""
         for op in block:
             self.number[op] = len(self.number)
             self.path[op], self.block[op] = path, block
@@ -190,6 +189,3 @@ def copy_for_products(program):
         block[:] = out
 
     visit(program.body)
-
-
-__all__ = ["If", "remember_overwritten", "results"]

@@ -22,10 +22,9 @@ References
 [1] Griewank, Walther. Evaluating Derivatives, 2nd ed. SIAM, 2008. Chapters 3, 4 and 12.
 """
 
-from secondorder.derivatives.autodiff.builder import Builder, carry, default
+from secondorder.derivatives.autodiff.builder import Builder, carry
 from secondorder.derivatives.autodiff.fusion import fuse
 from secondorder.derivatives.autodiff.ir import (
-    BOOL,
     FLOAT,
     I0,
     I1,
@@ -94,6 +93,7 @@ class Activity:
         return self.group(v) in self.groups if v.kind.ndim else v in self.values
 
     def mark(self, v, source):
+        """v depends on the argument if source does."""
         if v.kind.scalar == "f" and source in self:
             if v.kind.ndim:
                 self.groups.add(self.group(v))
@@ -101,6 +101,7 @@ class Activity:
                 self.values.add(v)
 
     def visit(self, op):
+        """Mark what one op gives."""
         if isinstance(op, Op):
             for k, a in enumerate(op.args):
                 if has_partial(op.fn, k):
@@ -230,6 +231,7 @@ class Reverse:
                         tapes.store(self.b, v, run(v))
 
     def record_Op(self, op, run, remember, tapes):
+        """Computed again, or taken from its tape."""
         if op.result in run.taped:
             array, position = run.taped[op.result]
             run.env[op.result] = self.b.load(array, position, hint=op.result.hint)
@@ -248,6 +250,7 @@ class Reverse:
             run.made.add(op.result)
 
     def record_Load(self, op, run, remember, tapes):
+        """The entry, or what was remembered of it."""
         if op.saved is not None and not self.owned(op.saved[0], run):
             array, indices = op.saved[0], op.saved[1:]
         else:
@@ -259,18 +262,22 @@ class Reverse:
         return self.roots[array] <= run.made
 
     def record_Store(self, op, run, remember, tapes):
+        """Written by the run that owns the array."""
         if self.owned(op.array, run):
             self.b.store(run(op.array), map(run, op.indices), run(op.value), op.add)
 
     def record_Push(self, op, run, remember, tapes):
+        """As a store."""
         if self.owned(op.array, run):
             self.b.append(Push(run(op.array), run(op.position), run(op.value)))
 
     def record_Fill(self, op, run, remember, tapes):
+        """As a store."""
         if self.owned(op.array, run):
             self.b.append(Fill(run(op.array), run(op.value)))
 
     def record_Alloc(self, op, run, remember, tapes):
+        """The array, and its shadow."""
         shape = tuple(map(run, op.shape))
         made = Value(op.result.kind, op.result.hint)
         self.b.append(Alloc(made, shape, op.fill and run(op.fill), op.stack))
@@ -284,6 +291,7 @@ class Reverse:
             run.shadow[array] = self.b.alloc(shape, ZERO, "f", f"{array.hint or 'a'}_bar")
 
     def record_View(self, op, run, remember, tapes):
+        """The view, and the same view of the shadow."""
         args = tuple(self.part(p, run) for p in op.args)
         run.env[op.result] = self.b.view(run(op.array), op.how, args, op.result.kind.ndim, op.result.hint)
         if remember and op.array in self.active:
@@ -291,15 +299,18 @@ class Reverse:
             run.shadow[op.result] = self.b.view(run.shadow[op.array], op.how, args, op.result.kind.ndim, hint)
 
     def part(self, p, run):
+        """A part of an index."""
         if isinstance(p, Slice):
             return Slice(*(q if q is None else run(q) for q in p))
         return p if p is None else run(p)
 
     def record_Shape(self, op, run, remember, tapes):
+        """The length."""
         length = run.env[op.result] = self.b.shape(run(op.array), op.axis)
         self.lengths.add(length)
 
     def record_Product(self, op, run, remember, tapes):
+        """The product, and its shadow."""
         if op.result in run.taped:
             array, position = run.taped[op.result]
             run.env[op.result] = self.b.load(array, position)
@@ -312,10 +323,12 @@ class Reverse:
                 self.shade(op.result, [self.b.shape(made, k) for k in range(made.kind.ndim)], run, remember)
 
     def record_Check(self, op, run, remember, tapes):
+        """Checked once."""
         if run.first:
             self.b.append(Check(run(op.test), op.message))
 
     def record_If(self, op, run, remember, tapes):
+        """Both branches, and joins for values and shadows."""
         made = If(run(op.test), [], [])
         runs = []
         for block, new in ((op.then, made.then), (op.other, made.other)):
@@ -341,6 +354,7 @@ class Reverse:
         return run.shadow[array]
 
     def record_Loop(self, op, run, remember, tapes):
+        """The loop, and tapes of what its passes start from."""
         made, block = Loop(None, None, None, None), self.b.block
         record = run.loops[op] = Record(made, block)
         counted = op.go is not None
@@ -417,6 +431,7 @@ class Reverse:
                 write(op, run, adjoints)
 
     def reverse_Op(self, op, run, adjoints):
+        """bar a += bar r * dr/da for each argument."""
         seed = adjoints.pop(op.result, None)
         if seed is None:
             return
@@ -426,11 +441,13 @@ class Reverse:
                 self.accumulate(adjoints, a, contribution(self.b, op.fn, k, seed, args, r))
 
     def reverse_Load(self, op, run, adjoints):
+        """bar a[i] += bar r"""
         seed = adjoints.pop(op.result, None)
         if seed is not None:
             self.b.store(run.shadow[op.array], map(run, op.indices), seed, add=True)
 
     def reverse_Store(self, op, run, adjoints):
+        """bar v += bar a[i], which a store (not an addition) then clears."""
         if op.array not in self.active or (op.add and op.value not in self.active):
             return
         shadow, indices = run.shadow[op.array], tuple(map(run, op.indices))
@@ -443,6 +460,7 @@ class Reverse:
             self.b.store(shadow, indices, ZERO)
 
     def reverse_Product(self, op, run, adjoints):
+        """bar A += bar C B', bar B += A' bar C"""
         left, right = run(op.left), run(op.right)
         shades = [run.shadow.get(v) if v in self.active else None for v in (op.left, op.right)]
         if op.result.kind.ndim == 0:
@@ -487,6 +505,7 @@ class Reverse:
             self.b.store(array, [i, j], self.b.mul(self.b.load(column, i), self.b.load(row, j)), add=True)
 
     def reverse_If(self, op, run, adjoints):
+        """The same branch backwards."""
         made = If(run(op.test), [], [])
         found = []
         incoming = [(j, adjoints.pop(j.result, None)) for j in op.joins]
@@ -509,6 +528,7 @@ class Reverse:
         self.b.append(made)
 
     def reverse_Loop(self, op, run, adjoints):
+        """The passes backwards, or, if their order is free, forwards."""
         record = run.loops[op]
         free = self.any_order(op)
         late = self.late(op, record, adjoints) if free and self.only_adds(op) else None
@@ -767,16 +787,18 @@ def roots(program):
     def of(v):
         return found.setdefault(v, frozenset([v]))
 
-    for op in walk(program.body):
-        if isinstance(op, View):
-            found[op.result] = of(op.array)
-        elif isinstance(op, Alloc | Product) and op.result.kind.ndim:
-            of(op.result)
-        elif isinstance(op, If):
-            for j in op.joins:
-                if j.result.kind.ndim:
-                    found[j.result] = of(j.then) | of(j.other)
+    def visit(block):
+        for op in block:
+            for inner in blocks(op):
+                visit(inner)
+            if isinstance(op, View):
+                found[op.result] = of(op.array)
+            elif isinstance(op, Alloc | Product) and op.result.kind.ndim:
+                of(op.result)
+            elif isinstance(op, If):
+                for j in op.joins:
+                    if j.result.kind.ndim:
+                        found[j.result] = of(j.then) | of(j.other)
+
+    visit(program.body)
     return found
-
-
-__all__ = ["BOOL", "blocks", "default", "gradient", "vector_jacobian"]

@@ -1,7 +1,5 @@
 """What a nested block reads from outside, and what is read from a branch after it."""
 
-import weakref
-
 from secondorder.derivatives.autodiff.builder import default
 from secondorder.derivatives.autodiff.ir import (
     I0,
@@ -11,7 +9,6 @@ from secondorder.derivatives.autodiff.ir import (
     Join,
     Kind,
     Loop,
-    Named,
     Value,
     blocks,
     results,
@@ -41,39 +38,46 @@ def export_from_branches(program):
     Reverse mode reads in one branch what was computed in the same branch long before.
     """
     while True:
-        home, chain = {}, {}
-
-        def survey(block, around):
-            chain[id(block)] = around
-            for op in block:
-                for v in results(op):
-                    home[v] = block
-                for inner in blocks(op):
-                    survey(inner, [*around, (op, inner)])
-
-        survey(program.body, [])
-        escaped = {}
-
-        def visit(block, visible):
-            for op in block:
-                for v in [*uses_outside(op)]:
-                    check(v, visible)
-                for inner in blocks(op):
-                    visit(inner, visible | {id(inner)})
-                    for v in ends(op, inner):
-                        check(v, visible | {id(inner)})
-
-        def check(v, visible):
-            if v in home and id(home[v]) not in visible:
-                escaped[v] = home[v]
-
-        visit(program.body, {id(program.body)})
-        for v in program.results:
-            check(v, {id(program.body)})
-        if not escaped:
+        scopes = Scopes(program)
+        if not scopes.escaped:
             return
-        for v, block in escaped.items():
-            export(program, v, *chain[id(block)][-1])
+        for v, block in scopes.escaped.items():
+            export(program, v, *scopes.around[id(block)])
+
+
+class Scopes:
+    """Which block defines a value, and which values are read where their block can't be seen."""
+
+    def __init__(self, program):
+        self.home, self.around, self.escaped = {}, {}, {}
+        self.survey(program.body)
+        self.visit(program.body, {id(program.body)})
+        for v in program.results:
+            self.check(v, {id(program.body)})
+
+    def survey(self, block):
+        """Take note of what a block, and those nested in it, define."""
+        for op in block:
+            for v in results(op):
+                self.home[v] = block
+            for inner in blocks(op):
+                self.around[id(inner)] = op, inner
+                self.survey(inner)
+
+    def visit(self, block, visible):
+        """Check all that a block reads; visible: the ids of the blocks around it, and its own."""
+        for op in block:
+            for v in uses_outside(op):
+                self.check(v, visible)
+            for inner in blocks(op):
+                self.visit(inner, visible | {id(inner)})
+                for v in ends(op, inner):
+                    self.check(v, visible | {id(inner)})
+
+    def check(self, v, visible):
+        """Take note of a value whose block isn't visible."""
+        if v in self.home and id(self.home[v]) not in visible:
+            self.escaped[v] = self.home[v]
 
 
 def uses_outside(op):
@@ -113,6 +117,3 @@ def export(program, v, op, block):
         rename.apply(o)
     program.results = tuple(map(rename, program.results))
     op.joins.append(Join(result, v, placeholder) if block is op.then else Join(result, placeholder, v))
-
-
-__all__ = ["Named", "export_from_branches", "free_values", "weakref"]

@@ -79,6 +79,7 @@ class Liveness:
                 self.survey(inner, op)
 
     def need(self, v):
+        """A value is needed."""
         if v is not None and v not in self.values and not isinstance(v, Const):
             self.values.add(v)
             self.waiting.append(v)
@@ -163,6 +164,7 @@ class Renaming:
         self.of = {}
 
     def __call__(self, v):
+        """The value in the end."""
         while v in self.of:
             v = self.of[v]
         return v

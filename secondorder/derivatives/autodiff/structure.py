@@ -153,6 +153,7 @@ def guard(flags, body, node):
 
 
 def negated(flag):
+    """not flag"""
     return ast.UnaryOp(ast.Not(), ast.Name(flag, ast.Load()))
 
 
@@ -163,14 +164,17 @@ def assign(name, value, node):
 
 
 def true():
+    """True"""
     return ast.Constant(True)
 
 
 def false():
+    """False"""
     return ast.Constant(False)
 
 
 def none(node):
+    """None, where a node stands."""
     return ast.copy_location(ast.Constant(None), node)
 
 
