@@ -172,6 +172,25 @@ class _PackageCache(FunctionCache):
     _impl_class = _CacheImpl
 
 
+def keyed_cache(function, key):
+    """A cache in the package's folder for code that depends on what `key` says."""
+
+    class Locator(_Locator):
+        def get_source_stamp(self):
+            return f"{source_stamp()} {key}"
+
+        def get_disambiguator(self):
+            return key[:24]
+
+    class Impl(CompileResultCacheImpl):
+        _locator_classes = [Locator]
+
+    class Cache(FunctionCache):
+        _impl_class = Impl
+
+    return Cache(function)
+
+
 class _ParallelLocator(_Locator):
     """Other files than those of the same function without threads: Numba's key does not hold the flags."""
 

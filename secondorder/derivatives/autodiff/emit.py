@@ -135,7 +135,7 @@ class Text:
         if not isinstance(op.fn, str):  # an entry of a tuple argument
             return op.fn.text, 9
         row = FUNCTIONS[op.fn]
-        text = self.functions.get(op.fn, row.text)
+        text = self.functions.get(op.fn, row.text) if op.args[0].kind.scalar == "f" else row.text
         if row.rank == 0:
             return text.format(*map(self.text, op.args)), 9
         if len(op.args) == 1:

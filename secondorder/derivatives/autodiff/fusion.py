@@ -125,9 +125,7 @@ class Effects:
     def needs(self, earlier):
         """Must this come after the earlier one?"""
         return bool(
-            self.used & earlier.made
-            or earlier.writes & (self.reads | self.writes)
-            or earlier.reads & self.writes
+            self.used & earlier.made or earlier.writes & (self.reads | self.writes) or earlier.reads & self.writes
         )
 
 
@@ -157,9 +155,10 @@ class Fusion:
         second = block[position]
         for k in range(position - 1, -1, -1):
             first = block[k]
-            if isinstance(first, Loop) and same_bounds(first, second) and self.fusible(first, second):
-                if self.movable(block, k, position):
-                    return k
+            if not isinstance(first, Loop) or not same_bounds(first, second):
+                continue
+            if self.fusible(first, second) and self.movable(block, k, position):
+                return k
         return None
 
     def fusible(self, first, second):
@@ -191,9 +190,7 @@ class Fusion:
         behind = [first]
         for op in block[k + 1 : position]:
             here = Effects(op, self.group)
-            if any(here.needs(o) for o in behind):
-                behind.append(here)
-            elif isinstance(op, Loop | Check):
+            if isinstance(op, Loop | Check) or any(here.needs(o) for o in behind):
                 behind.append(here)
         return not any(second.needs(o) for o in behind[1:])
 
@@ -271,18 +268,16 @@ def reorder(loop):
             sign = 1 if op.fn == "add" else -1
             offsets[op.result] = offsets[op.args[0]] + sign * op.args[1].value
     direction = -1 if type(loop.step) is Const and loop.step.value < 0 else 1
-    arrays = {op.array for op in loop.body if isinstance(op, Store)}
-    for array in arrays:
-        stores = [
-            op
-            for op in loop.body
-            if isinstance(op, Store) and op.array is array and op.add and len(op.indices) == 1 and op.indices[0] in offsets
-        ]
-        others = [
-            o for op in loop.body if op not in stores for o in walk([op]) if array in uses(o) and not isinstance(o, Shape)
-        ]
-        if len(stores) < 2 or others:
+    for array in {op.array for op in loop.body if isinstance(op, Store)}:
+        stores = [op for op in loop.body if is_scatter(op, array, offsets)]
+        others = [o for op in loop.body if op not in stores for o in walk([op])]
+        if len(stores) < 2 or any(array in uses(o) and not isinstance(o, Shape) for o in others):
             continue
         for op in stores:
             loop.body.remove(op)
         loop.body.extend(sorted(stores, key=lambda op: -direction * offsets[op.indices[0]]))
+
+
+def is_scatter(op, array, offsets):
+    """Does an op add to the array at a known distance from the loop's index?"""
+    return isinstance(op, Store) and op.array is array and op.add and len(op.indices) == 1 and op.indices[0] in offsets

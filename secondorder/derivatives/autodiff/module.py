@@ -31,10 +31,13 @@ import math
 
 import numpy as np
 
+from secondorder import elementary
 from secondorder.derivatives.autodiff.tapes import grow
 
 '''
 
+# Loops that call these are vectorised; the C library's would keep them scalar.
+VECTORISED = {name: f"elementary.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "tanh")}
 
 
 # what can be made -> the program, from a function that gives a fresh primal program
@@ -77,7 +80,7 @@ class Generated:
         """(Python text, name -> object that it refers to)."""
         if product not in self._texts:
             program = PRODUCTS[product](self.primal)
-            written = emit.Text(program, f"{product}_of_{program.name}")
+            written = emit.Text(program, f"{product}_of_{program.name}", VECTORISED)
             self._texts[product] = written.source, written.named
         return self._texts[product]
 
@@ -122,8 +125,20 @@ class Generated:
         if product not in self._compiled:
             names = self.namespace(product)
             function = next(v for k, v in names.items() if k.startswith(f"{product}_of_"))
+            keep_freed_memory()
             self._compiled[product] = njit(error_model="numpy", nogil=True)(function)
         return self._compiled[product]
+
+
+@functools.cache
+def keep_freed_memory():
+    """Let the C library keep memory that is freed for the next allocation.
+
+    Generated functions allocate the same arrays in every call. glibc gives blocks from 128 kB on back to the system at
+    once, which costs a page fault for each 4 kB of the next call: ten times the arithmetic for a small network. Freeing
+    one large block, which was never touched, raises that threshold (M_MMAP_THRESHOLD in mallopt(3)).
+    """
+    np.empty(3 << 20)
 
 
 def remember_lines(path, text):

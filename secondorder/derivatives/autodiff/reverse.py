@@ -44,7 +44,6 @@ from secondorder.derivatives.autodiff.ir import (
     Product,
     Program,
     Push,
-    Shape,
     Slice,
     Slot,
     Store,

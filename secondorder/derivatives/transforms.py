@@ -1,0 +1,349 @@
+"""Derivatives of a function as functions: grad, value_and_grad, hvp, jvp, vjp, jacobian, hessian, gauss_newton.
+
+Each takes a Python or `@njit` function f(x, *args) and gives an `@njit` function, for Python and for the user's own
+compiled code. It is generated and compiled for the types of its arguments at the first call, from the disk cache if it
+has been before; `.source` is its text. What is made of what:
+
+    grad, value_and_grad    reverse mode
+    hvp, hessian            forward over reverse mode
+    jvp                     forward mode
+    vjp                     reverse mode with the given seed
+    jacobian                columns by forward mode, or rows by reverse mode, whichever are fewer
+    gauss_newton            vjp of jvp
+"""
+
+import inspect
+
+import numpy as np
+from numba import types
+from numba.core.registry import CPUDispatcher
+from numba.extending import overload
+
+from secondorder.derivatives.autodiff.errors import Unsupported
+from secondorder.derivatives.autodiff.kinds import kind_of
+from secondorder.derivatives.autodiff.module import generated
+from secondorder.derivatives.autodiff.source import plain
+from secondorder.jit import JIT_DISABLED, type_of
+
+# Bodies of the public functions, around the generated ones. {rest}: the further arguments, each with a comma before it.
+BODIES = {
+    "grad": ("", ("gradient",), "g = np.empty_like(x)\ngradient(x, g{rest})\nreturn g"),
+    "value_and_grad": ("", ("gradient",), "g = np.empty_like(x)\nf = gradient(x, g{rest})\nreturn f, g"),
+    "hvp": ("v", ("hvp",), "out = np.empty_like(x)\nhvp(x, v, out{rest})\nreturn out"),
+    "hvp_columns": (
+        "v",
+        ("hvp",),
+        "out, hv = np.empty_like(v), np.empty_like(x)\n"
+        "for k in range(v.shape[1]):\n"
+        "    hvp(x, v[:, k].copy(), hv{rest})\n"
+        "    out[:, k] = hv\n"
+        "return out",
+    ),
+    "jvp": ("v", ("jvp",), "return jvp(x, v{rest})"),
+    "vjp": ("w", ("vjp",), "g = np.empty_like(x)\nvjp(x{rest}, w, g)\nreturn g"),
+    "gauss_newton": (
+        "v",
+        ("jvp", "vjp"),
+        "r, u = jvp(x, v{rest})\ng = np.empty_like(x)\nvjp(x{rest}, u, g)\nreturn g",
+    ),
+    "jacobian": (
+        "",
+        ("value", "jvp", "vjp"),
+        "m, n = value(x{rest}).size, x.size\n"
+        "J = np.empty((m, n))\n"
+        "if n <= m:\n"
+        "    v = np.zeros_like(x)\n"
+        "    for k in range(n):\n"
+        "        v[k] = 1.0\n"
+        "        J[:, k] = jvp(x, v{rest})[1]\n"
+        "        v[k] = 0.0\n"
+        "else:\n"
+        "    w, g = np.zeros(m), np.empty_like(x)\n"
+        "    for k in range(m):\n"
+        "        w[k] = 1.0\n"
+        "        vjp(x{rest}, w, g)\n"
+        "        J[k] = g\n"
+        "        w[k] = 0.0\n"
+        "return J",
+    ),
+    "hessian": (
+        "",
+        ("hvp",),
+        "n = x.size\n"
+        "H, v, hv = np.empty((n, n)), np.zeros_like(x), np.empty_like(x)\n"
+        "for k in range(n):\n"
+        "    v[k] = 1.0\n"
+        "    hvp(x, v, hv{rest})\n"
+        "    H[k] = hv\n"
+        "    v[k] = 0.0\n"
+        "return 0.5 * (H + H.T)",  # symmetric to the last bit, as factorizations assume
+    ),
+}
+
+
+class Transform:
+    """What makes one derivative of one function, for each combination of types."""
+
+    def __init__(self, function, what, source):
+        if not callable(function):
+            raise TypeError(f"{what}: the function must be callable; it is {function!r:.100}")
+        self.function, self.what, self.given_source = function, what, source
+        extra, _, _ = BODIES[what]
+        self.signature = self.parameters(extra)
+        self.names = list(self.signature.parameters)
+        self.last = None
+
+    def parameters(self, extra):
+        """The signature of the derivative: x, the vector if there is one, and the function's other arguments."""
+        given = list(inspect.signature(plain(self.function)).parameters.values())
+        if not given or any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in given):
+            raise Unsupported(
+                f"{self.what} of a function without named parameters", "Write f(x, a, b), x first, without *args"
+            )
+        first = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        rest = [
+            inspect.Parameter(self.free_name(p.name), inspect.Parameter.POSITIONAL_OR_KEYWORD, default=p.default)
+            for p in given[1:]
+        ]
+        vector = [inspect.Parameter(extra, inspect.Parameter.POSITIONAL_OR_KEYWORD)] if extra else []
+        return inspect.Signature([first, *vector, *rest])
+
+    def free_name(self, name):
+        """The name of a parameter, changed if the bodies use it themselves."""
+        taken = {"x", "v", "w", "g", "f", "np", "H", "J", "hv", "out", "m", "n", "k", "r", "u"}
+        return f"{name}_" if name in taken or name in BODIES or name in ("gradient", "value") else name
+
+    def numba_types(self, values):
+        """Numba types of a call from Python."""
+        found = type_of(tuple(values))
+        if found is None:
+            names = ", ".join(f"{n} = {v!r:.60}" for n, v in zip(self.names, values))
+            raise TypeError(f"{self.what}: an argument of a type unknown to Numba: {names}")
+        return tuple(found)
+
+    def specialized(self, kinds):
+        """The compiled function for arguments of these Numba types.
+
+        Raises Unsupported, or TypeError if x is no array of float64.
+        """
+        x = kinds[0]
+        if not (isinstance(x, types.Array) and x.dtype == types.float64 and x.ndim):
+            raise TypeError(f"{self.what}: x must be an array of float64, shape (n,); it is {x}")
+        what, rest = self.what, self.names[1:]
+        if BODIES[what][0]:
+            if what == "hvp" and isinstance(kinds[1], types.Array) and kinds[1].ndim == x.ndim + 1:
+                what = "hvp_columns"
+            kinds, rest = (x, *kinds[2:]), rest[1:]
+        of = [kind_of(k, f"{self.what}: {name}") for k, name in zip(kinds, ("x", *rest))]
+        made = generated(self.function, of, self.given_source)
+        _, needs, body = BODIES[what]
+        self.last = made, needs
+        functions = {name: made.compiled(name) for name in needs}
+        return defined("call", self.signature, body, functions, rest)
+
+    @property
+    def source(self):
+        """The generated text, as of the last call; of the first, if x is the only argument."""
+        if self.last is None:
+            if len(self.names) > 1 + bool(BODIES[self.what][0]):
+                raise ValueError("the text depends on the types of the arguments: call the function once")
+            self.specialized((types.float64[::1],) * len(self.names))
+        made, needs = self.last
+        return "\n\n".join(made.text(name)[0] for name in needs)
+
+
+def defined(name, signature, body, functions, rest):
+    """A Python function with this signature and body."""
+    body = body.format(rest="".join(f", {r}" for r in rest))
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    names = ", ".join(signature.parameters)
+    scope = {"np": np, **functions}
+    exec(f"def {name}({names}):\n{lines}\n", scope)
+    return scope[name]
+
+
+class Derivative(CPUDispatcher):
+    """An `@njit` function that is a derivative: generated for the types that it is called with."""
+
+    _transform = None
+
+    @property
+    def source(self):
+        """The generated Python text."""
+        return self._transform.source
+
+    def _compile_for_args(self, *args, **keywords):
+        bound = self._transform.signature.bind(*args, **keywords)
+        bound.apply_defaults()
+        # before Numba gets there: what is refused is refused in our words, not in the middle of a typing error
+        self._transform.specialized(self._transform.numba_types(bound.args))
+        return super()._compile_for_args(*args, **keywords)
+
+
+class InterpretedDerivative:
+    """The same under NUMBA_DISABLE_JIT=1."""
+
+    def __init__(self, transform):
+        self._transform = transform
+        self.py_func = self
+
+    def __call__(self, *args, **keywords):
+        bound = self._transform.signature.bind(*args, **keywords)
+        bound.apply_defaults()
+        return self._transform.specialized(self._transform.numba_types(bound.args))(*bound.args)
+
+    source = Derivative.source
+
+
+def transformed(function, what, source):
+    """The derivative of a function as a dispatcher."""
+    transform = Transform(function, what, source)
+    if JIT_DISABLED:
+        return InterpretedDerivative(transform)
+
+    def stub(*args):
+        raise NotImplementedError
+
+    stub = defined("stub", transform.signature, "raise NotImplementedError", {}, ())
+
+    def implementation(*kinds):
+        return transform.specialized(kinds)
+
+    scope = {"implementation": implementation}
+    names = ", ".join(transform.names)
+    exec(f"def typed({names}):\n    return implementation({names})\n", scope)
+    overload(stub, jit_options={"error_model": "numpy"}, strict=False)(scope["typed"])
+    name = f"{what}_of_{plain(function).__name__}".replace("<lambda>", "function")
+    call = defined(name, transform.signature, f"return stub({names})", {"stub": stub}, ())
+    parameters = transform.signature.parameters.values()
+    call.__defaults__ = tuple(p.default for p in parameters if p.default is not p.empty) or None
+    call.__doc__ = f"{what} of {plain(function).__name__}, generated by secondorder."
+    made = Derivative(call, {}, {"nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": None})
+    made._transform = transform
+    return made
+
+
+def grad(f, *, source=None):
+    """The gradient of f as a compiled function.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(x, *args) -> float``: Python or `@njit`, in the language of docs/differentiable.md; x of shape (n,).
+    source : str, optional
+        The text of f, where Python can't read it back (a REPL, `exec`).
+
+    Returns
+    -------
+    callable
+        ``g(x, *args) -> array of shape (n,)``, usable in the user's `@njit` code; ``g.source`` is the generated text.
+
+    Raises
+    ------
+    Unsupported
+        When called, where f has no exact derivative: file, line, construct, and what to do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def f(x):
+    ...     s = 0.0
+    ...     for i in range(x.size - 1):
+    ...         s += x[i] ** 2 * x[i + 1]
+    ...     return s
+    >>> so.grad(f)(np.array([1.0, 2.0, 3.0])).tolist()
+    [4.0, 13.0, 4.0]
+    """
+    return transformed(f, "grad", source)
+
+
+def value_and_grad(f, *, source=None):
+    """f and its gradient in one pass, as a compiled function ``(x, *args) -> (f, g)``; see `grad`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> so.value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    (5.0, array([2., 4.]))
+    """
+    return transformed(f, "value_and_grad", source)
+
+
+def hvp(f, *, source=None):
+    """Products of the Hessian of f with vectors, as a compiled function ``(x, v, *args) -> H(x) v``.
+
+    v has the shape of x, or (n, k) for k directions at once, which gives (n, k). Forward over reverse mode: exact, at a
+    small multiple of the cost of f. For f, source and errors see `grad`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def f(x):
+    ...     return x[0] ** 2 * x[1]
+    >>> so.hvp(f)(np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
+    [4.0, 2.0]
+    """
+    return transformed(f, "hvp", source)
+
+
+def jvp(f, *, source=None):
+    """f and its derivative along v, as a compiled function ``(x, v, *args) -> (f, df)``.
+
+    f returns a number or a vector; df is like it. Forward mode: costs about two evaluations. See `grad`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> so.jvp(lambda x: x[0] * x[1])(np.array([3.0, 4.0]), np.array([1.0, 0.0]))
+    (12.0, 4.0)
+    """
+    return transformed(f, "jvp", source)
+
+
+def vjp(f, *, source=None):
+    """Products of vectors with the Jacobian of f, as a compiled function ``(x, w, *args) -> J(x)' w``.
+
+    f returns a vector of shape (m,) as w, or a number. Reverse mode. See `grad`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> so.vjp(lambda x: x**2)(np.array([3.0, 4.0]), np.array([1.0, 10.0])).tolist()
+    [6.0, 80.0]
+    """
+    return transformed(f, "vjp", source)
+
+
+def jacobian(r, *, source=None):
+    """The Jacobian of r as a compiled function ``(x, *args) -> array of shape (m, n)``; see `grad`.
+
+    min(m, n) passes: columns by forward mode if n <= m, else rows by reverse mode.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> so.jacobian(lambda x: np.array([x[0] * x[1], x[0]]))(np.array([3.0, 4.0])).tolist()
+    [[4.0, 3.0], [1.0, 0.0]]
+    """
+    return transformed(r, "jacobian", source)
+
+
+def gauss_newton(r, *, source=None):
+    """Products of the Gauss-Newton matrix of residuals r, as a compiled function ``(x, v, *args) -> J' J v``.
+
+    Two passes over r, no matrix: forward for u = J v, reverse for J' u. See `grad`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> so.gauss_newton(lambda x: 2.0 * x)(np.ones(2), np.array([1.0, 3.0])).tolist()
+    [4.0, 12.0]
+    """
+    return transformed(r, "gauss_newton", source)
