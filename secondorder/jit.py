@@ -188,6 +188,10 @@ def keyed_cache(function, key):
     class Cache(FunctionCache):
         _impl_class = Impl
 
+        def _index_key(self, signature, codegen):
+            # Numba's would hash the closure, which holds intrinsics with a name of their own in every process
+            return signature, codegen.magic_tuple(), key
+
     return Cache(function)
 
 
@@ -255,6 +259,15 @@ def typed(function, signature, flags=TRAMPOLINE):
     with quicker_compilation():
         dispatcher.compile(signature)
     dispatcher.disable_compile()
+    return dispatcher
+
+
+def njit_keyed(function, key):
+    """`function` as njit makes it, its compiled code from the disk cache if it is there. key: see `typed`."""
+    dispatcher = njit(error_model="numpy", nogil=True)(function)
+    if not JIT_DISABLED:
+        with contextlib.suppress(*CACHE_FAULTS):
+            dispatcher._cache = keyed_cache(function, key)
     return dispatcher
 
 

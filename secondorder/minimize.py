@@ -75,11 +75,13 @@ def minimize(
     method : str or module, optional
         A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". A module of one's own with
         the same skeleton will do.
-    jac : callable, True, "2-point", "3-point" or "cs", optional
-        ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g); or how to take differences: forward, central, or
-        the complex step, which needs an analytic fun. Default: "2-point".
+    jac : callable, True, "exact", "2-point", "3-point" or "cs", optional
+        ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g). "exact": the gradient is generated from the source of
+        fun (docs/differentiable.md); Unsupported is raised where it can't be. Or differences: forward, central, or the
+        complex step, which needs an analytic fun. Default: "exact" where that is possible, else "2-point", after one
+        warning that says why. ``result.derivatives`` tells which it was.
     hess, hessp : callable, optional
-        As in scipy; no method of this release uses them, and a RuntimeWarning says so.
+        As in scipy, for methods that use them; with any other a RuntimeWarning says that it doesn't. Default: generated.
     bounds, constraints : None
         Not supported: a ValueError says so. Bounds that bound nothing, ``[(None, None)] * n``, are accepted.
     tol : float, optional
@@ -226,8 +228,9 @@ def check_functions(fun, jac, hess, hessp, callback, backend):
         raise ValueError("jac was given beside an Objective, which brings its own gradient; leave jac out")
     if jac is not None and jac is not True and jac is not False and not callable(jac):
         if not isinstance(jac, str):
-            raise TypeError(f"jac must be callable, True, None or one of {', '.join(DIFFERENCES)}; it is {jac!r:.200}")
-        lookup("jac", jac, DIFFERENCES)
+            words = ", ".join(("exact", *DIFFERENCES))
+            raise TypeError(f"jac must be callable, True, None or one of {words}; it is {jac!r:.200}")
+        lookup("jac", jac, {"exact": None, **DIFFERENCES})
     for name, value in (("hess", hess), ("hessp", hessp)):
         if value is not None and not callable(value) and not isinstance(value, str):
             raise TypeError(f"{name} must be callable; it is {value!r:.200}")

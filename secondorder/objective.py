@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from secondorder.derivatives import finite_differences, in_python, trampolines
+from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import (
     FUN,
     FUN_GRAD,
@@ -245,7 +246,7 @@ def compile_typed(given, args_type, needs, own):
         fun, fun_grad, inner, derivatives, cost = compile_first_order(given, args_type, "fun" in needs, own)
         hvp = compile_hvp(given, args_type, own) if "hvp" in needs else None
         hess = compile_hess(given, args_type, own) if "hess" in needs else None
-    except NotCompilable:
+    except (NotCompilable, Unsupported):
         raise
     except Exception as error:  # whatever Numba makes of it
         raise NotCompilable(first_line(error)) from error
@@ -276,6 +277,10 @@ def compile_first_order(given, args_type, needs_fun, own):
     if callable(jac):
         value = make(trampolines.fun, fun) if needs_fun else None
         return value, make(trampolines.fun_and_jac, fun, jac), None, "given", one_evaluation
+    if jac in (None, "exact"):
+        fun_grad = exact_gradient(fun, args_type, strict=jac == "exact")
+        if fun_grad is not None:
+            return make(trampolines.fun, fun) if needs_fun else None, fun_grad, None, "exact", one_evaluation
     derivatives, cost = DIFFERENCES[jac or "2-point"]
     if jac == "cs":
         value = make(trampolines.fun, fun) if needs_fun else None
@@ -284,18 +289,56 @@ def compile_first_order(given, args_type, needs_fun, own):
     return value, differences(jac or "2-point"), address_of(value, FUN), derivatives, cost
 
 
+def exact(fun, args_type):
+    """The generated derivatives of fun for args of these types; Unsupported if there are none."""
+    from secondorder.derivatives.autodiff.kinds import vector_and  # on use: nobody with a jac waits for it
+    from secondorder.derivatives.autodiff.module import generated
+
+    return generated(fun, vector_and(args_type))
+
+
+def exact_gradient(fun, args_type, strict):
+    """The generated fun_grad; None, after one warning, if there is none and strict is not set."""
+    try:
+        made = exact(fun, args_type)
+        return trampolines.in_place(made.compiled("gradient"), args_type, key=f"{made.key_for('gradient')} {args_type}")
+    except Exception as reason:  # besides Unsupported: what Numba refuses in the generated text
+        if strict:
+            raise
+        warnings.warn(
+            f"taking differences for the gradient, since there is no exact one: {first_line(reason)}. "
+            "Pass jac='2-point' to say that this is meant.",
+            RuntimeWarning,
+            stacklevel=7,
+        )
+        return None
+
+
 def compile_hvp(given, args_type, own):
-    """hvp, of an Objective or from hessp."""
-    if isinstance(given.fun, Objective) and given.fun.hvp is not None:
-        return _trampoline(args_type, own, trampolines.hvp_in_place, given.fun.hvp)
-    return _trampoline(args_type, own, trampolines.hvp_returned, required("hessp", given.hessp))
+    """hvp, of an Objective, from hessp, or generated."""
+    if isinstance(given.fun, Objective):
+        return _trampoline(args_type, own, trampolines.hvp_in_place, required("hvp", given.fun.hvp))
+    if given.hessp is not None:
+        return _trampoline(args_type, own, trampolines.hvp_returned, given.hessp)
+    made = exact(value_of(given), args_type)
+    return trampolines.hvp_in_place(made.compiled("hvp"), args_type, key=f"{made.key_for('hvp')} {args_type}")
 
 
 def compile_hess(given, args_type, own):
-    """hess, of an Objective or as given."""
-    if isinstance(given.fun, Objective) and given.fun.hess is not None:
-        return _trampoline(args_type, own, trampolines.hess_in_place, given.fun.hess)
-    return _trampoline(args_type, own, trampolines.hess_returned, required("hess", given.hess))
+    """hess, of an Objective, as given, or generated."""
+    if isinstance(given.fun, Objective):
+        return _trampoline(args_type, own, trampolines.hess_in_place, required("hess", given.fun.hess))
+    if given.hess is not None:
+        return _trampoline(args_type, own, trampolines.hess_returned, given.hess)
+    made = exact(value_of(given), args_type)
+    return trampolines.hess_by_products(made.compiled("hvp"), args_type, f"hess {made.key_for('hvp')} {args_type}")
+
+
+def value_of(given):
+    """The function of x to be differentiated: fun, if it returns f alone."""
+    if given.jac is True:
+        raise Unsupported("second derivatives of a function that returns (f, g)", "Pass hessp=, or fun without g")
+    return given.fun
 
 
 def _trampoline(args_type, own, make, *users):
@@ -305,7 +348,7 @@ def _trampoline(args_type, own, make, *users):
 def required(name, function):
     """The function, or a ValueError that says that the method needs it."""
     if function is None:
-        raise ValueError(f"the method needs {name}: pass {name}=, or an Objective that has it")
+        raise ValueError(f"the method needs {name}, which the Objective doesn't have")
     return function
 
 
@@ -321,6 +364,8 @@ def python_typed(given, needs):
     functions = in_python.InPython.of_objective if isinstance(given.fun, Objective) else in_python.InPython
     fun, inner, derivatives, cost = bridge(in_python.fun, FUN), None, library_of(given.fun) or "given", one_evaluation
     jac = given.jac
+    if jac == "exact":
+        raise Unsupported("an objective that runs in Python", "Exact derivatives are for functions that Numba compiles")
     if jac is True or callable(jac) or isinstance(given.fun, Objective):
         fun_grad = bridge(in_python.fun_grad, FUN_GRAD)
     else:

@@ -55,10 +55,10 @@ def value_of_pair(user, args, own=itself):
     return typed(lambda x, data: as_float(user(own(x), *load(data[0]))[0]), FUN)
 
 
-def in_place(user, args, own=itself):
-    """fun_grad from user(x, g, *args) -> f, which writes g."""
+def in_place(user, args, own=itself, key=None):
+    """fun_grad from user(x, g, *args) -> f, which writes g. key: see jit.typed."""
     load = loader(args)
-    return typed(lambda x, g, data: as_float(user(own(x), g, *load(data[0]))), FUN_GRAD)
+    return typed(lambda x, g, data: as_float(user(own(x), g, *load(data[0]))), FUN_GRAD, key)
 
 
 def value_of_in_place(user, args, own=itself):
@@ -67,15 +67,15 @@ def value_of_in_place(user, args, own=itself):
     return typed(lambda x, data: as_float(user(own(x), np.empty_like(x), *load(data[0]))), FUN)
 
 
-def hvp_in_place(user, args, own=itself):
-    """hvp from user(x, v, out, *args), which writes out."""
+def hvp_in_place(user, args, own=itself, key=None):
+    """hvp from user(x, v, out, *args), which writes out. key: see jit.typed."""
     load = loader(args)
 
     def hvp(x, v, out, data):
         user(own(x), v, out, *load(data[0]))
         return 0.0
 
-    return typed(hvp, HVP)
+    return typed(hvp, HVP, key)
 
 
 def hvp_returned(user, args, own=itself):
@@ -98,6 +98,25 @@ def hess_in_place(user, args, own=itself):
         return 0.0
 
     return typed(hess, HESS)
+
+
+def hess_by_products(user, args, key=None):
+    """hess from user(x, v, out, *args), which writes out = H v: a column for each unit vector, made symmetric."""
+    load = loader(args)
+
+    def hess(x, H, data):
+        n = x.shape[0]
+        v = np.zeros(n)
+        for k in range(n):
+            v[k] = 1.0
+            user(x, v, H[k], *load(data[0]))
+            v[k] = 0.0
+        for i in range(n):
+            for j in range(i):
+                H[i, j] = H[j, i] = 0.5 * (H[i, j] + H[j, i])
+        return 0.0
+
+    return typed(hess, HESS, key)
 
 
 def hess_returned(user, args, own=itself):

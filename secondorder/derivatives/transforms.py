@@ -19,10 +19,10 @@ from numba import types
 from numba.core.registry import CPUDispatcher
 from numba.extending import overload
 
-from secondorder.derivatives.autodiff.errors import Unsupported
 from secondorder.derivatives.autodiff.kinds import kind_of
 from secondorder.derivatives.autodiff.module import generated
 from secondorder.derivatives.autodiff.source import plain
+from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import JIT_DISABLED, type_of
 
 # Bodies of the public functions, around the generated ones. {rest}: the further arguments, each with a comma before it.
@@ -188,6 +188,7 @@ class InterpretedDerivative:
         self.py_func = self
 
     def __call__(self, *args, **keywords):
+        """The derivative there."""
         bound = self._transform.signature.bind(*args, **keywords)
         bound.apply_defaults()
         return self._transform.specialized(self._transform.numba_types(bound.args))(*bound.args)
@@ -200,9 +201,6 @@ def transformed(function, what, source):
     transform = Transform(function, what, source)
     if JIT_DISABLED:
         return InterpretedDerivative(transform)
-
-    def stub(*args):
-        raise NotImplementedError
 
     stub = defined("stub", transform.signature, "raise NotImplementedError", {}, ())
 

@@ -2,9 +2,9 @@
 
 from numba import types
 
-from secondorder.derivatives.autodiff.errors import Unsupported
 from secondorder.derivatives.autodiff.ir import BOOL, FLOAT, INT, Kind
 from secondorder.derivatives.autodiff.lower import Known
+from secondorder.derivatives.errors import Unsupported
 
 
 def kind_of(kind, name="an argument"):
@@ -27,3 +27,8 @@ def kind_of(kind, name="an argument"):
         if isinstance(scalar, Kind):
             return Kind(scalar.scalar, kind.ndim)
     raise Unsupported(f"{name} of type {kind}", "Pass numbers, arrays of numbers, or tuples of them")
+
+
+def vector_and(args_type):
+    """Kinds of a call: x, a vector of floats, and further arguments of these Numba types."""
+    return Kind("f", 1), *(kind_of(k, f"args[{i}]") for i, k in enumerate(args_type))

@@ -9,7 +9,6 @@ Matrix products read whole arrays in reverse mode: from one that is overwritten 
 """
 
 from secondorder.derivatives.autodiff.builder import Builder, carry
-from secondorder.derivatives.autodiff.errors import Unsupported
 from secondorder.derivatives.autodiff.ir import (
     I0,
     I1,
@@ -27,6 +26,7 @@ from secondorder.derivatives.autodiff.ir import (
     walk,
     written,
 )
+from secondorder.derivatives.errors import Unsupported
 
 
 class Places:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import textwrap
 
-from secondorder.derivatives.autodiff.errors import Unsupported
+from secondorder.derivatives.errors import Unsupported
 
 
 class Source:
