@@ -76,12 +76,12 @@ def minimize(
         A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". A module of one's own with
         the same skeleton will do.
     jac : callable, True, "exact", "2-point", "3-point" or "cs", optional
-        ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g). "exact": the gradient is generated from the source of
-        fun (docs/differentiable.md); Unsupported is raised where it can't be. Or differences: forward, central, or the
-        complex step, which needs an analytic fun. Default: "exact" where that is possible, else "2-point", after one
-        warning that says why. ``result.derivatives`` tells which it was.
+        ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g). "exact": the gradient is generated from the source
+        of fun (docs/differentiable.md); Unsupported is raised where it can't be. Or differences: forward, central, or
+        the complex step, which needs an analytic fun. Default: "exact" where that is possible, else "2-point", after
+        one warning that says why. ``result.derivatives`` tells which it was.
     hess, hessp : callable, optional
-        As in scipy, for methods that use them; with any other a RuntimeWarning says that it doesn't. Default: generated.
+        As in scipy, for methods that use them; with any other a RuntimeWarning says so. Default: generated.
     bounds, constraints : None
         Not supported: a ValueError says so. Bounds that bound nothing, ``[(None, None)] * n``, are accepted.
     tol : float, optional

@@ -20,6 +20,8 @@ def kind_of(kind, name="an argument"):
         return FLOAT
     if isinstance(kind, types.NoneType):
         return Known(None)
+    if isinstance(kind, types.Dispatcher):
+        return Known(kind.dispatcher)
     if isinstance(kind, types.BaseTuple):
         return tuple(kind_of(part, name) for part in kind)
     if isinstance(kind, types.Array) and kind.ndim:

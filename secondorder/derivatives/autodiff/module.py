@@ -166,8 +166,8 @@ def generated(function, kinds, source=None):
 
 def key_of(function, kinds, source=None):
     """SHA-256 over all that the generated text depends on."""
-    digest = hashlib.sha256(f"{source_stamp()} {sys.version_info} {kinds} {source} {JIT_DISABLED}".encode())
-    describe(function, digest, set())
+    digest = hashlib.sha256(f"{source_stamp()} {sys.version_info} {source} {JIT_DISABLED}".encode())
+    describe((function, kinds), digest, set())
     return digest.hexdigest()
 
 
