@@ -534,8 +534,9 @@ class Lowering:
         with self.b.into([]) as outside:
             made = Loop(Value(INT, "i"), *bounds) if bounds else Loop(None, None, None, None)
             entry = known.entry(made, before)
-            self.frame.env = dict(before) | entry
+            self.frame.env = dict(before) | known.outside("init")
             first = head(made) if head else None
+            self.frame.env = dict(before) | entry
             with self.b.into(made.body):
                 begin(made)
                 self.block(s.body)
@@ -554,7 +555,7 @@ class Lowering:
                 made.go = known.slot_of(made, s._so_go)
             self.b.append(made)
         self.b.block.extend(outside)
-        self.frame.env = before | known.exit(made)
+        self.frame.env = before | known.outside("result")
         for name in structure.names_assigned(s.body):
             if name not in known.names:
                 self.frame.env.pop(name, None)
@@ -1120,16 +1121,15 @@ class Carried:
             return frozenset().union(*targets)
         return frozenset()
 
-    def exit(self, made):
-        """name -> symbol after the loop."""
+    def outside(self, part):
+        """name -> symbol before the loop (part "init") or after it ("result")."""
 
-        def after(name, k, v):
+        def leaf(name, k, v):
             slot = self.slots.get((name, k))
-            return slot.result if slot is not None else v
+            return getattr(slot, part) if slot is not None else v
 
         return {
-            name: self.rebuilt(entry, lambda k, v, name=name: after(name, k, v))
-            for name, entry in self.at_entry.items()
+            name: self.rebuilt(entry, lambda k, v, name=name: leaf(name, k, v)) for name, entry in self.at_entry.items()
         }
 
     def slot_of(self, made, name):
