@@ -5,6 +5,8 @@ length 1 is broadcast if its length is known while generating (a `None` axis, a 
 differ at run time the generated code checks that they are equal.
 """
 
+import contextlib
+
 from secondorder.derivatives.autodiff.builder import Builder, carry, default
 from secondorder.derivatives.autodiff.ir import (
     FLOAT,
@@ -44,17 +46,31 @@ class Arrays:
         self.dims = {}  # array -> its lengths
         self.keys = {}  # length -> what identifies it: equal keys, equal lengths
         self.roots = {}  # array -> the arrays allocated or given whose memory it may share
+        self.homes = {}  # array allocated or given -> the loop in each pass of which it is made, or None
+        self.loops = []  # those of the user's loops that are being followed
 
     def new(self, shape, fill=ZERO, scalar="f", hint=""):
         """Allocate."""
-        array = self.b.alloc(shape, fill, scalar, hint)
-        self.dims[array], self.roots[array] = tuple(shape), frozenset([array])
+        return self.made(self.b.alloc(shape, fill, scalar, hint), shape)
+
+    def made(self, array, dims):
+        """Take note of a new array."""
+        self.dims[array], self.roots[array] = tuple(dims), frozenset([array])
+        self.homes[array] = self.loops[-1] if self.loops else None
         return array
 
     def given(self, array, dims):
         """Take note of an array from outside."""
-        self.dims[array], self.roots[array] = tuple(dims), frozenset([array])
+        self.made(array, dims)
+        self.homes[array] = None
         return array
+
+    @contextlib.contextmanager
+    def within(self, loop):
+        """Arrays are made in each pass of a loop for a while."""
+        self.loops.append(loop)
+        yield
+        self.loops.pop()
 
     # ------------------------------------------------------------------------------------------------ lengths
 
@@ -228,7 +244,7 @@ class Arrays:
         result = self.b.product(left, right)
         if result.kind.ndim:
             dims = left_dims[:-1] + (right_dims[1:] if len(right_dims) > 1 else ())
-            self.dims[result], self.roots[result] = dims, frozenset([result])
+            self.made(result, dims)
         return result
 
     # ---------------------------------------------------------------------------------------------- views

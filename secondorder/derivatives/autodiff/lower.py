@@ -40,8 +40,6 @@ from secondorder.derivatives.autodiff.ir import (
     Slice,
     Slot,
     Value,
-    walk,
-    written,
 )
 from secondorder.derivatives.autodiff.rules import Opaque
 from secondorder.derivatives.autodiff.source import Source
@@ -110,7 +108,9 @@ class Lowering:
         self.b = self.arrays.b
         self.rules = rules or {}
         self.frame = Frame(Source(function, text))
-        self.depth = 0
+        self.loops = self.arrays.loops
+        self.callers = []  # the frames that wait for a call to return
+        self.aliases = Aliases(self)
         self.constants = {}  # id -> captured array as a Value
         self.inputs = {}  # array parameter -> its name
         self.writable = writable
@@ -365,7 +365,8 @@ class Lowering:
             self.store_entry(array, [at], value.at((loop.index,)), fn)
 
     def may_write(self, array):
-        """Refuse to write what the caller owns."""
+        """Refuse to write what the caller owns, or what stands for two arrays where Python has one."""
+        self.aliases.write(array)
         for root in self.arrays.roots[array]:
             if root in self.inputs and self.inputs[root] not in self.writable:
                 name = self.inputs[root]
@@ -414,6 +415,8 @@ class Lowering:
             if a.kind.ndim:
                 if a.kind != c.kind:
                     return Clash(name)
+                if self.loops:
+                    a, c = self.at_home(a, made.then, name), self.at_home(c, made.other, name)
                 result = Value(a.kind, name)
                 made.joins.append(Join(result, a, c))
                 return self.arrays.joined(result, a, c)
@@ -430,6 +433,19 @@ class Lowering:
         if isinstance(a, Known) and isinstance(c, Known) and a.object is c.object:
             return a
         return Clash(name)
+
+    def at_home(self, array, block, name):
+        """An array made in this pass of the loop: the array, or a copy of one that has lived longer.
+
+        What reverse mode makes again in each pass, and what it keeps, must not be one.
+        """
+        if all(self.arrays.homes[root] is self.loops[-1] for root in self.arrays.roots[array]):
+            return array
+        with self.b.into(block):
+            made = self.arrays.copy(array, name)
+        if self.aliases.of(array) & self.aliases.references({name}):
+            self.aliases.parted([made, array], len(self.aliases.writes))
+        return made
 
     def placeholder(self, value, block):
         """Something of the same kind, for a branch that doesn't bind the name."""
@@ -530,14 +546,14 @@ class Lowering:
 
     def try_loop(self, s, bounds, begin, head, known):
         """Build the loop once; False if what is carried turned out to be of other kinds."""
-        before = dict(self.frame.env)
+        before, since = dict(self.frame.env), len(self.aliases.writes)
         with self.b.into([]) as outside:
             made = Loop(Value(INT, "i"), *bounds) if bounds else Loop(None, None, None, None)
             entry = known.entry(made, before)
             self.frame.env = dict(before) | known.outside("init")
             first = head(made) if head else None
             self.frame.env = dict(before) | entry
-            with self.b.into(made.body):
+            with self.b.into(made.body), self.arrays.within(made):
                 begin(made)
                 self.block(s.body)
                 self.node = s
@@ -545,7 +561,8 @@ class Lowering:
                 if not known.fits(after):
                     self.frame.env = before
                     return False
-                known.close(made, after)
+                known.part(s, after, since)
+                known.close(after)
                 if head:
                     again = head(made)
             if head:
@@ -927,14 +944,14 @@ class Lowering:
 
     def inline(self, arguments, body, frame, function, args, keywords, node):
         """Follow a call of the user's own function."""
-        if self.depth >= MAX_DEPTH:
+        if len(self.callers) >= MAX_DEPTH:
             self.refuse("calls nested deeper than 25", "Recursion can't be differentiated: write a loop", node)
         frame.env = self.bound_arguments(arguments, function, args, keywords, node)
-        outer, self.frame, self.depth = self.frame, frame, self.depth + 1
-        called_at = self.node
+        self.callers.append(self.frame)
+        self.frame, called_at = frame, self.node
         self.block(body)
         result = self.frame.env.get(structure.RESULT, Known(None))
-        self.frame, self.depth, self.node = outer, self.depth - 1, called_at
+        self.frame, self.node = self.callers.pop(), called_at
         return result
 
     def bound_arguments(self, arguments, function, args, keywords, node):
@@ -969,6 +986,75 @@ class Lowering:
         return self.wrap(found, name)
 
 
+class Aliases:
+    """Which arrays would be one in Python, though a loop has made them two; refuses writes that would tell.
+
+    A loop that rebinds a name of an array gives it a buffer, which takes a copy in every pass. If something else stands
+    for the memory that was copied, Python would show a write to one through the other.
+    """
+
+    def __init__(self, lowering):
+        self.lowering = lowering
+        self.writes = []  # the roots of what has been written to, in order
+        self.groups = []  # sets of roots that Python might have as one
+
+    def of(self, array):
+        """Roots of all that an array may be in Python."""
+        found = self.lowering.arrays.roots[array]
+        for group in self.groups:
+            if group & found:
+                found |= group
+        return found
+
+    def write(self, array):
+        """Take note of a write; refuse it if something visible would have to change too."""
+        roots = self.lowering.arrays.roots[array]
+        self.writes.append(roots)
+        for group in self.groups:
+            if group & roots and (group - roots) & self.references(()):
+                self.refuse()
+
+    def parted(self, arrays, since):
+        """These arrays are one in Python; refuse if one of them is written to in the loop."""
+        group = frozenset().union(*map(self.of, arrays))
+        self.groups.append(group)
+        if any(group & roots for roots in self.writes[since:]):
+            self.refuse()
+
+    def refuse(self):
+        """There is no telling which of two arrays is meant."""
+        self.lowering.refuse(
+            "a name that a loop binds to an array which has another name, and a write to that array",
+            "Copy it: b = a.copy()",
+        )
+
+    def dead(self, s):
+        """Names that nothing reads in a loop or after it."""
+        read = structure.names_read([s])
+        return {name for name in self.lowering.frame.env if name not in s._so_live and name not in read}
+
+    def references(self, apart):
+        """Roots of all arrays that names stand for, in all frames; but for some names of the present frame."""
+        lowering, found = self.lowering, set()
+        frames = [lowering.frame, *lowering.callers]
+        for frame in frames:
+            names = apart if frame is lowering.frame else ()
+            while frame is not None:
+                for name, value in frame.env.items():
+                    if name not in names:
+                        self.collect(value, found)
+                frame, names = frame.outer, ()
+        return found
+
+    def collect(self, value, found):
+        """Add the roots of an array, or of those in a tuple."""
+        if plain_tuple(value):
+            for part in value:
+                self.collect(part, found)
+        elif isinstance(value, Value) and value.kind.ndim:
+            found |= self.of(value)
+
+
 class Entry(NamedTuple):
     """The function of an Op that reads an entry of a tuple argument."""
 
@@ -986,7 +1072,7 @@ class Carried:
 
     def entry(self, made, env):
         """name -> symbol at the start of an iteration; the slots are made."""
-        self.slots, self.buffers, found = {}, {}, {}
+        self.slots, self.buffers, self.originals, found = {}, {}, {}, {}
         for name in self.names:
             value = env.get(name, self.initial(name))
             if value is not UNBOUND and not isinstance(value, Clash):
@@ -1023,6 +1109,7 @@ class Carried:
         if not isinstance(v, Value):
             return v
         if v.kind.ndim:
+            self.originals[name, k] = v
             if (name, k) in self.buffered:
                 self.buffers[name, k] = v = self.lowering.arrays.copy(v, name)
             return v
@@ -1076,7 +1163,7 @@ class Carried:
             "Give it one kind of value",
         )
 
-    def close(self, made, env):
+    def close(self, env):
         """Set the next value of every slot, and copy rebound arrays into their buffers."""
         copies = []
         for name, entry in self.at_entry.items():
@@ -1088,38 +1175,35 @@ class Carried:
                     slot.next = self.lowering.arrays.cast(v, slot.param.kind)
                 elif (name, k) in self.buffers and v is not self.buffers[name, k]:
                     copies.append((self.buffers[name, k], v))
-        self.copy_back(made, copies)
+        self.copy_back(copies)
 
-    def copy_back(self, made, copies):
+    def copy_back(self, copies):
         """buffers <- what the names were bound to; first to temporaries where one buffer is another's source."""
         arrays = self.lowering.arrays
-        inside = {root for op in walk(made.body) for root in op_roots(op, arrays)}
-        sources = [v for _, v in copies]
-        for buffer, v in copies:
-            fresh = arrays.roots[v] <= inside
-            shared = any(arrays.roots[v] & arrays.roots[w] for w in sources if w is not v)
-            if (not fresh and not arrays.roots[v] <= self.swapped(copies)) or shared or sources.count(v) > 1:
-                stored = {
-                    r for op in walk(made.body) if written(op) is not None for r in arrays.roots.get(written(op), ())
-                }
-                if stored & (arrays.roots[v] | arrays.roots[buffer]):
-                    self.lowering.refuse(
-                        "a name bound to an existing array in a loop that also writes into that array",
-                        "Copy it: b = a.copy()",
-                    )
-        buffers = frozenset().union(*(arrays.roots[b] for b, _ in copies)) if copies else frozenset()
+        buffers = frozenset().union(*(arrays.roots[b] for b in self.buffers.values()))
         final = [(b, arrays.copy(v) if arrays.roots[v] & buffers else v) for b, v in copies]
         for buffer, v in final:
             arrays.write(buffer, v)
 
-    def swapped(self, copies):
-        """Roots of the buffers if the copies only permute them, else nothing."""
-        arrays = self.lowering.arrays
-        targets = [arrays.roots[b] for b, _ in copies]
-        sources = [arrays.roots[v] for _, v in copies if arrays.roots[v] in targets]
-        if len(sources) == len(set(sources)):
-            return frozenset().union(*targets)
-        return frozenset()
+    def part(self, s, env, since):
+        """Take note of names that Python lets share memory, but buffers part. since: the number of writes before.
+
+        At the start and at the end of a pass a buffer takes a copy of what its name stands for; that is the same as
+        long as nothing else stands for it, or nobody writes to either.
+        """
+        aliases, leaves = self.lowering.aliases, {}
+        for name, entry in self.at_entry.items():
+            found = []
+            self.rebuilt(env.get(name, entry), lambda k, v, out=found: out.append(v))
+            leaves |= {(name, k): v for k, v in enumerate(found)}
+        others = aliases.references({n for n in self.names} | aliases.dead(s))
+        for state in (self.originals, leaves):
+            arrays = {key: v for key, v in state.items() if isinstance(v, Value) and v.kind.ndim}
+            for key, buffer in self.buffers.items():
+                v = state[key]
+                shared = {k for k, w in arrays.items() if k != key and aliases.of(w) & aliases.of(v)}
+                if v is not buffer and (shared or aliases.of(v) & others):
+                    aliases.parted([buffer, v, *(self.buffers.get(k, arrays[k]) for k in shared)], since)
 
     def outside(self, part):
         """name -> symbol before the loop (part "init") or after it ("result")."""
@@ -1135,13 +1219,6 @@ class Carried:
     def slot_of(self, made, name):
         """The slot of a flag."""
         return self.slots[name, 0]
-
-
-def op_roots(op, arrays):
-    """Arrays that an op allocates."""
-    result = getattr(op, "result", None)
-    if result is not None and result.kind.ndim and arrays.roots.get(result) == frozenset([result]):
-        yield result
 
 
 def wider(a, c):
