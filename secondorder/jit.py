@@ -251,13 +251,24 @@ def _warn_once(subject, text):
 # -------------------------------------------------------------------------------- typed functions as integers
 
 
-def typed(function, signature, flags=TRAMPOLINE):
-    """`function` compiled in memory for one signature: for what belongs to one objective."""
+def typed(function, signature, key=None, flags=TRAMPOLINE):
+    """`function` compiled for one signature: for what belongs to one objective.
+
+    In memory; with a key, which stands for all that the code depends on, from the disk cache if it is there.
+    """
     if JIT_DISABLED:
         return function
     dispatcher = njit(**flags)(function)
-    with quicker_compilation():
-        dispatcher.compile(signature)
+    if key is not None:
+        with contextlib.suppress(*CACHE_FAULTS):
+            dispatcher._cache = keyed_cache(function, key)
+    try:
+        with quicker_compilation():
+            dispatcher.compile(signature)
+    except CACHE_FAULTS:
+        if key is None:
+            raise
+        return typed(function, signature, flags=flags)
     dispatcher.disable_compile()
     return dispatcher
 

@@ -467,7 +467,7 @@ def compiled_line_search(given):
         return compiled(given.search, SEARCH), given.NEEDS_FUN
     function = getattr(given, "py_func", given)
     try:
-        return typed(function, SEARCH, BRIDGE), True
+        return typed(function, SEARCH, flags=BRIDGE), True
     except Exception as error:
         raise TypeError(
             f"line_search={given!r} can't be compiled for search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, "
