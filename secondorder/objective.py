@@ -278,14 +278,23 @@ def compile_first_order(given, args_type, needs_fun, own):
         value = make(trampolines.fun, fun) if needs_fun else None
         return value, make(trampolines.fun_and_jac, fun, jac), None, "given", one_evaluation
     if jac in (None, "exact"):
-        fun_grad = exact_gradient(fun, args_type, strict=jac == "exact")
+        fun_grad, refusal = exact_gradient(fun, args_type)
         if fun_grad is not None:
             return make(trampolines.fun, fun) if needs_fun else None, fun_grad, None, "exact", one_evaluation
+        if jac == "exact":
+            raise refusal
     derivatives, cost = DIFFERENCES[jac or "2-point"]
     if jac == "cs":
         value = make(trampolines.fun, fun) if needs_fun else None
         return value, make(trampolines.complex_step, fun), None, derivatives, cost
     value = make(trampolines.fun, fun)
+    if jac is None:  # said only now: where fun itself can't be compiled, that is what is said
+        warnings.warn(
+            f"taking differences for the gradient, since there is no exact one: {first_line(refusal)} "
+            "Pass jac='2-point' to say that this is meant.",
+            RuntimeWarning,
+            stacklevel=6,
+        )
     return value, differences(jac or "2-point"), address_of(value, FUN), derivatives, cost
 
 
@@ -297,21 +306,14 @@ def exact(fun, args_type):
     return generated(fun, vector_and(args_type))
 
 
-def exact_gradient(fun, args_type, strict):
-    """The generated fun_grad; None, after one warning, if there is none and strict is not set."""
+def exact_gradient(fun, args_type):
+    """(the generated fun_grad, None), or (None, why there is none)."""
     try:
         made = exact(fun, args_type)
-        return trampolines.in_place(made.compiled("gradient"), args_type, key=f"{made.key_for('gradient')} {args_type}")
-    except Exception as reason:  # besides Unsupported: what Numba refuses in the generated text
-        if strict:
-            raise
-        warnings.warn(
-            f"taking differences for the gradient, since there is no exact one: {first_line(reason)}. "
-            "Pass jac='2-point' to say that this is meant.",
-            RuntimeWarning,
-            stacklevel=7,
-        )
-        return None
+        key = f"{made.key_for('gradient')} {args_type}"
+        return trampolines.in_place(made.compiled("gradient"), args_type, key=key), None
+    except Exception as refusal:  # besides Unsupported: what Numba says of the generated text
+        return None, refusal
 
 
 def compile_hvp(given, args_type, own):

@@ -68,7 +68,9 @@ def after_failure(f, slope, steepest, memory, control):
         return NO_DESCENT
     if not math.isfinite(values[TRIAL_F]):
         return NOT_FINITE_STEP
-    resolved = min(values[EXPECTED], values[HOPED]) > RESOLUTION * abs(f)
+    # f changes by |g| |x| eps where x is rounded, which near f = 0 is more than f itself
+    floor = max(RESOLUTION * abs(f), X_RESOLUTION * values[GNORM] * values[X_NORM])
+    resolved = min(values[EXPECTED], values[HOPED]) > floor
     if counts[N_ITER] > 0 and values[STEP] <= X_RESOLUTION * values[X_NORM]:
         resolved = False
     # A wrong gradient also makes tiny steps: believe in rounding only where the gradient has become small.

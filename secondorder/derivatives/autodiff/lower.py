@@ -603,6 +603,8 @@ class Lowering:
     def truth(self, value):
         """A value as a condition."""
         if isinstance(value, Known):
+            if value.object is not None and not isinstance(value.object, str):
+                self.refuse("an object as a condition", "Compare numbers, or test for None")
             return Const(bool(value.object))
         if plain_tuple(value):
             return Const(bool(value))
@@ -806,6 +808,12 @@ class Lowering:
         """value.name."""
         value = self.value(node.value)
         if isinstance(value, Known):
+            if not isinstance(value.object, python_types.ModuleType | type):
+                self.refuse(
+                    f"{ast.unparse(node)}, an attribute of an object, which may change",
+                    "Bind it to a name outside the function, or pass it through args",
+                    node,
+                )
             try:
                 return self.wrap(getattr(value.object, node.attr), node.attr)
             except AttributeError:
@@ -821,7 +829,11 @@ class Lowering:
         if plain_tuple(value):
             return self.tuple_entry(value, node)
         if isinstance(value, Known):
-            return self.known_entry(value, node)
+            self.refuse(
+                f"an index on {ast.unparse(node.value)}, which is neither an array nor a tuple",
+                "Pass it through args as an array",
+                node,
+            )
         if not (isinstance(value, Value | Lazy) and value.kind.ndim):
             self.refuse(f"an index on {ast.unparse(node.value)}", "", node)
         return self.arrays.index(value, self.index_parts(node.slice, value))
@@ -836,15 +848,6 @@ class Lowering:
         if type(index) is not Const or not isinstance(index.value, int) or not -len(value) <= index.value < len(value):
             self.refuse("a tuple indexed by something not known while generating", "Use an array", node)
         return value[index.value]
-
-    def known_entry(self, value, node):
-        """An entry of an object known while generating."""
-        index = self.value(node.slice)
-        key = index.value if type(index) is Const else index.object if isinstance(index, Known) else None
-        try:
-            return self.wrap(value.object[key], ast.unparse(node))
-        except Exception:
-            self.refuse(f"an index on {ast.unparse(node.value)}", "Pass it through args as an array", node)
 
     def index_parts(self, node, array):
         """The parts of an index: values, Slices, None."""
