@@ -8,19 +8,17 @@
 Errors are relative to the scale of what is compared. The generated text is run in the interpreter, or compiled.
 """
 
-import copy
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from secondorder.derivatives.autodiff.emit import Text
-from secondorder.derivatives.autodiff.forward import hessian_vector, jacobian_vector
 from secondorder.derivatives.autodiff.ir import BOOL, FLOAT, INT, Kind
-from secondorder.derivatives.autodiff.lower import Known, Lowering
-from secondorder.derivatives.autodiff.reverse import gradient
-from secondorder.derivatives.autodiff.simplify import simplify
+from secondorder.derivatives.autodiff.lower import Known
+from secondorder.derivatives.autodiff.module import PRODUCTS, Generated
+from secondorder.derivatives.autodiff.source import plain
+from secondorder.derivatives.autodiff.tapes import grow
 from tests.derivatives import complex_step
 
 
@@ -56,41 +54,35 @@ def kind_of(value):
     return Known(value)
 
 
-def grow(stack, used):
-    """A stack of twice the length."""
-    return np.concatenate((stack, np.empty_like(stack)))
-
-
 def derive(function, args, compiled=False):
-    """The derivatives of a function for such arguments."""
-    primal = simplify(Lowering(function, [kind_of(a) for a in args]).program)
-    reverse = gradient(copy.deepcopy(primal))
-    programs = (reverse, "gradient"), (hessian_vector(reverse), "hessian_vector"), (jacobian_vector(primal), "forward")
-    texts = [Text(program, name) for program, name in programs]
-    functions = [run(t.source, t.named, name, compiled) for t, (_, name) in zip(texts, programs)]
-    return Derived(*functions, tuple(t.source for t in texts))
+    """The derivatives of a function for such arguments, to be run in the interpreter or compiled."""
+    generated = Generated(function, [kind_of(a) for a in args])
+    products = "gradient", "hvp", "jvp"
+    if compiled:
+        return Derived(*map(generated.compiled, products), ())
+    texts = [Text(PRODUCTS[product](generated.primal), product) for product in products]
+    return Derived(*(run(t, product) for t, product in zip(texts, products)), tuple(t.source for t in texts))
 
 
-def run(source, named, name, compiled):
+def run(text, name):
     """The function that a text defines."""
-    names = {"np": np, "math": math, "grow": numba.njit(grow) if compiled else grow, **named}
-    exec(source, names)
-    return numba.njit(error_model="numpy")(names[name]) if compiled else names[name]
+    names = {"np": np, "math": math, "grow": plain(grow), **text.named}
+    exec(text.source, names)
+    return names[name]
 
 
 def judge(function, args, derived, seed=1):
     """The Errors of derivatives at the arguments."""
     x, rest = args[0], args[1:]
-    plain = getattr(function, "py_func", function)
     g, hv, hw = (np.full_like(x, np.nan) for _ in range(3))
-    value, f = derived.gradient(x, g, *rest), plain(*args)
+    value, f = derived.gradient(x, g, *rest), plain(function)(*args)
     random = np.random.default_rng(seed)
     v, w = random.normal(size=(2, x.size))
     products = [derived.jacobian_vector(x, e, *rest) for e in np.eye(x.size)]
     forward = np.array([p[1] for p in products])
     derived.hessian_vector(x, v, hv, *rest)
     derived.hessian_vector(x, w, hw, *rest)
-    expected, analytic = slopes(plain, args)
+    expected, analytic = slopes(plain(function), args)
     curvature, twice_analytic = curvatures(derived.gradient, args, v)
     return Errors(
         max(relative(value, f), relative(products[0][0], f)),

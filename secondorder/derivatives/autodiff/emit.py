@@ -13,6 +13,7 @@ from secondorder.derivatives.autodiff.ir import (
     Slice,
     blocks,
     memory_groups,
+    results,
     uses,
     walk,
     written,
@@ -50,26 +51,28 @@ class Text:
     # --------------------------------------------------------------------------------------------------- names
 
     def count_uses(self):
-        """How often and in which block each value is used."""
-        self.uses, self.used_in = {}, {}
+        """How often and in which block each value is used, and in which loop it is made."""
+        self.uses, self.used_in, self.made_in = {}, {}, {}
 
         def use(v, block):
             if v is not None:
                 self.uses[v] = self.uses.get(v, 0) + 1
                 self.used_in[v] = id(block)
 
-        def visit(block):
+        def visit(block, loop):
             for op in block:
+                self.made_in |= dict.fromkeys(results(op), loop)
                 if isinstance(op, Loop):
+                    self.made_in |= {s.param: op for s in op.slots}
                     for v in (op.start, op.stop, op.step, *(s.init for s in op.slots)):
                         use(v, block)
-                    visit(op.body)
+                    visit(op.body, op)
                     for s in op.slots:
                         use(s.next, op.body)
                 elif isinstance(op, If):
                     use(op.test, block)
-                    visit(op.then)
-                    visit(op.other)
+                    visit(op.then, loop)
+                    visit(op.other, loop)
                     for j in op.joins:
                         use(j.then, op.then)
                         use(j.other, op.other)
@@ -77,7 +80,7 @@ class Text:
                     for v in uses(op):
                         use(v, block)
 
-        visit(self.program.body)
+        visit(self.program.body, None)
         for v in self.program.results:
             use(v, self.program.body)
 
@@ -280,9 +283,9 @@ class Text:
         """A value whose variable the join may take over: one that nothing outside this if reads any more."""
         for v in (join.other, join.then):
             if v in self.names and v not in self.program.params and not isinstance(v, Named):
-                inside = sum(u is v for o in walk([op]) for u in uses(o)) + sum(
-                    u is v for o in walk([op]) if isinstance(o, Loop) for u in ()
-                )
+                inside = sum(u is v for o in walk([op]) for u in uses(o))
+                if self.made_in.get(v) is not self.made_in[join.result]:  # the next pass reads it again
+                    continue
                 if inside == self.uses.get(v, 0) and sum(u is v for j in op.joins for u in (j.then, j.other)) == 1:
                     return v
         return None
@@ -321,7 +324,8 @@ class Text:
         """A loop; its slots are variables assigned before it and at the end of its body."""
         for s in op.slots:
             init = s.init
-            if init in self.names and init not in self.program.params and self.uses.get(init, 0) == 1:
+            mine = self.made_in.get(init) is self.made_in.get(s.result)  # else the loop around reads it again
+            if mine and init in self.names and init not in self.program.params and self.uses.get(init, 0) == 1:
                 self.share(s.param, init)
             self.share(s.result, s.param) if s.param in self.names else None
             if s.param not in self.names:
