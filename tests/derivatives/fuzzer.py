@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
-from secondorder.derivatives.autodiff.errors import Unsupported
+from secondorder.derivatives.errors import Unsupported
 from tests.derivatives.judge import derive, judge
 
 SIZE = 4  # of x, of every vector and both axes of every matrix

@@ -231,7 +231,7 @@ def same_bounds(a, c):
 
 def store_once(program):
     """a[i] += v becomes a[i] = v where a is zero and each entry is added to once."""
-    from secondorder.derivatives.autodiff.memory import Places, homes_and_writers, written_once
+    from secondorder.derivatives.autodiff.memory import MIXED, Places, homes_and_writers, written_once
 
     group = memory_groups(program)
     places = Places(program)
@@ -241,7 +241,7 @@ def store_once(program):
         if isinstance(op, Alloc) and not op.stack:
             zeros.setdefault(group(op.result), []).append(op)
     for g, ops in writers.items():
-        made = zeros.get(g, [])
+        made = zeros.get(g, []) if homes.get(g) is not MIXED else []
         if len(ops) == 1 and len(made) == 1 and type(made[0].fill) is Const and made[0].fill.value == 0:
             op = ops[0]
             if isinstance(op, Store) and op.add and op.array is made[0].result and written_once(op, places, homes[g]):

@@ -51,7 +51,15 @@ class Places:
 
 def remember_overwritten(program):
     """Give unstable loads a stack, and products of overwritten arrays copies; in place."""
-    copy_for_products(program)
+    places, group = Places(program), memory_groups(program)
+    homes, writers = homes_and_writers(program, places, group)
+    for g in writers:
+        if homes.get(g) is MIXED:
+            raise Unsupported(
+                "a name that stands for an array from outside a loop or for one made in it, and is written to",
+                "Allocate both in the same place",
+            )
+    copy_for_products(program, places, group, homes, writers)
     places, group = Places(program), memory_groups(program)
     homes, writers = homes_and_writers(program, places, group)
     unstable = [
@@ -88,12 +96,6 @@ def homes_and_writers(program, places, group):
                 homes[g] = MIXED
         if written(op) is not None:
             writers.setdefault(group(written(op)), []).append(op)
-    for g in writers:
-        if homes.get(g) is MIXED:
-            raise Unsupported(
-                "a name that stands for an array from outside a loop or for one made in it, and is written to",
-                "Allocate both in the same place",
-            )
     return homes, writers
 
 
@@ -156,10 +158,8 @@ def insert_after(block, extra):
     block[:] = out
 
 
-def copy_for_products(program):
+def copy_for_products(program, places, group, homes, writers):
     """Products of arrays that are written later read a copy."""
-    places, group = Places(program), memory_groups(program)
-    homes, writers = homes_and_writers(program, places, group)
 
     def overwritten(v, op):
         g = group(v)
