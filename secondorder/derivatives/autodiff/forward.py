@@ -30,6 +30,7 @@ from secondorder.derivatives.autodiff.ir import (
     Value,
     View,
     memory_groups,
+    parameter,
 )
 from secondorder.derivatives.autodiff.reverse import Activity, contribution, has_partial
 from secondorder.derivatives.autodiff.simplify import simplify
@@ -50,7 +51,7 @@ def hessian_vector(gradient, wrt=0):
     params = list(work.primal.params)
     g = params.pop(wrt + 1)
     hv = work.tangent[g] if g in work.tangent else Value(g.kind)
-    hv.hint = "hv"
+    hv.hint = parameter(g.kind, "hv", params).hint
     if g not in work.active:
         work.b.append(Fill(hv, ZERO))
     params[wrt + 1 : wrt + 1] = [work.direction, hv]
@@ -65,7 +66,7 @@ class Forward:
         self.x = program.params[wrt]
         self.active = Activity(program, self.x, memory_groups(program))
         self.b = Builder()
-        self.direction = Value(self.x.kind, "v")
+        self.direction = parameter(self.x.kind, "v", program.params)
         self.tangent = {self.x: self.direction}
         for p in program.params:
             if p is not self.x and p.kind.ndim and p in self.active:

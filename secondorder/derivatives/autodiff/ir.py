@@ -237,6 +237,14 @@ class Program:
     outputs: tuple = ()
 
 
+def parameter(kind, hint, params):
+    """A new parameter, called hint unless one of params is."""
+    taken = {p.hint for p in params}
+    while hint in taken:
+        hint += "_"
+    return Value(kind, hint)
+
+
 def blocks(op):
     """The blocks nested directly in an op."""
     if isinstance(op, Loop):

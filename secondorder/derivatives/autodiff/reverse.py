@@ -51,6 +51,7 @@ from secondorder.derivatives.autodiff.ir import (
     View,
     blocks,
     memory_groups,
+    parameter,
     results,
     uses,
     walk,
@@ -176,7 +177,7 @@ class Reverse:
         self.kept = {o.value: o for o in self.once.values() if o is not None}
         self.lengths = {p for p in program.params if p in set(shape_values(program))}
         self.b = Builder()
-        self.gradient = Value(self.x.kind, "g")
+        self.gradient = parameter(self.x.kind, "g", program.params)
         run = Run()
         run.shadow[self.x] = self.gradient
         run.made |= {p for p in program.params if p.kind.ndim}
@@ -200,7 +201,7 @@ class Reverse:
             if not seeded:
                 self.accumulate(adjoints, v, ONE)
                 continue
-            w = Value(Kind("f", v.kind.ndim), "w")
+            w = parameter(Kind("f", v.kind.ndim), "w", [*self.primal.params, *params])
             params.append(w)
             if v.kind.ndim == 0:
                 self.accumulate(adjoints, v, w)

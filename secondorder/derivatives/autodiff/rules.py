@@ -21,7 +21,7 @@ class Function(NamedTuple):
     text: str
     kind: Callable
     partials: tuple = ()
-    rank: int = 0  # of the text as an expression: higher binds tighter; 0: it brings its own parentheses
+    rank: float = 0  # of the text as an expression: higher binds tighter; 0: it brings its own parentheses
 
 
 class Opaque(NamedTuple):
@@ -153,7 +153,7 @@ FUNCTIONS = {
     "ne": Function("{0} != {1}", _bool, (None, None), 2),
     "and": Function("{0} and {1}", _bool, (None, None), 1),
     "or": Function("({0} or {1})", _bool, (None, None)),
-    "not": Function("(not {0})", _bool, (None,)),
+    "not": Function("not {0}", _bool, (None,), 1.5),
     "bitand": Function("({0} & {1})", _int, (None, None)),
     "bitor": Function("({0} | {1})", _int, (None, None)),
     "bitxor": Function("({0} ^ {1})", _int, (None, None)),
