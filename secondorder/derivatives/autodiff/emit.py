@@ -261,9 +261,9 @@ class Text:
 
     def write_Check(self, op):
         """Raise unless a condition holds."""
-        if type(op.test) is Const:
+        if type(op.test) is Const and not op.test.value:
             self.line(f"raise ValueError({op.message!r})")
-        else:
+        elif type(op.test) is not Const:
             self.line(f"if not ({self.text(op.test)}):")
             self.line(f"    raise ValueError({op.message!r})")
 

@@ -67,13 +67,19 @@ class Lengths:
         kept = []
         for op in block:
             self.rename.apply(op)
-            if not (isinstance(op, Shape) and self.renamed_shape(op)):
+            if not (isinstance(op, Shape) and self.renamed_shape(op)) and not self.holds(op):
                 kept.append(op)
                 self.note(op, outermost)
             for inner in blocks(op):
+                known = dict(self.known)
                 self.visit(inner, False)
+                self.known = known
             self.rename.apply(op)
         block[:] = kept
+
+    def holds(self, op):
+        """Is it a check of what is known to be equal?"""
+        return isinstance(op, Check) and op.test in self.equal and same(*map(self.rename, self.equal[op.test]))
 
     def renamed_shape(self, op):
         """Is the length known under another name?"""

@@ -32,7 +32,6 @@ from secondorder.derivatives.autodiff.ir import (
     ONE,
     ZERO,
     Alloc,
-    Check,
     Const,
     Fill,
     If,
@@ -325,7 +324,7 @@ class Reverse:
     def record_Check(self, op, run, remember, tapes):
         """Checked once."""
         if run.first:
-            self.b.append(Check(run(op.test), op.message))
+            self.b.check(run(op.test), op.message)
 
     def record_If(self, op, run, remember, tapes):
         """Both branches, and joins for values and shadows."""
