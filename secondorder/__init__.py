@@ -23,11 +23,22 @@ __all__ = [
     "Objective",
     "OptimizeResult",
     "SearchOptions",
+    "Unsupported",
+    "check_derivatives",
+    "derivative",
     "from_autograd",
     "from_jax",
     "from_torch",
+    "gauss_newton",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "minimize",
     "scipy_method",
+    "value_and_grad",
+    "vjp",
 ]
 __version__ = "0.1.0"
 
@@ -35,9 +46,20 @@ __version__ = "0.1.0"
 # what only some runs need is imported on use
 _ON_USE = {
     "PROBLEMS": "secondorder.problems",
+    "Unsupported": "secondorder.derivatives.autodiff.errors",
+    "check_derivatives": "secondorder.derivatives.check",
+    "derivative": "secondorder.derivatives.autodiff.opaque",
     "from_autograd": "secondorder.adapters",
     "from_jax": "secondorder.adapters",
     "from_torch": "secondorder.adapters",
+    "gauss_newton": "secondorder.derivatives.transforms",
+    "grad": "secondorder.derivatives.transforms",
+    "hessian": "secondorder.derivatives.transforms",
+    "hvp": "secondorder.derivatives.transforms",
+    "jacobian": "secondorder.derivatives.transforms",
+    "jvp": "secondorder.derivatives.transforms",
+    "value_and_grad": "secondorder.derivatives.transforms",
+    "vjp": "secondorder.derivatives.transforms",
 }
 
 

@@ -58,6 +58,7 @@ PARALLEL = (
     | {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}
 )  # prange is threads
 BRIDGE = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # may allocate: the user's side
+CALLED = FLAGS | {"no_cfunc_wrapper": True}  # called from Python, and may allocate
 TRAMPOLINE = BRIDGE | {"pipeline_class": KernelCompiler}  # the same for code of ours
 
 
@@ -216,7 +217,7 @@ CACHE_FAULTS = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueEr
 @functools.cache
 def compiled(function, signature, flags="kernel"):
     """`function` compiled for one signature, loaded from disk if possible. Any fault of the cache only costs time."""
-    options = {"kernel": KERNEL, "entry": ENTRY, "bridge": BRIDGE, "parallel": PARALLEL}[flags]
+    options = {"kernel": KERNEL, "entry": ENTRY, "bridge": BRIDGE, "parallel": PARALLEL, "called": CALLED}[flags]
     if JIT_DISABLED:
         return function
     function = getattr(function, "py_func", function)

@@ -332,6 +332,50 @@ def jacobian(r, *, source=None):
     return transformed(r, "jacobian", source)
 
 
+def hessian(f, pattern=None, *, check=True, source=None):
+    """The Hessian of f: dense, or sparse where its pattern is given.
+
+    Parameters
+    ----------
+    f, source
+        As in `grad`.
+    pattern : sparse matrix or (rows, columns), optional
+        Where the Hessian can be other than zero: a symmetric matrix of scipy.sparse, or two arrays of indices with both
+        halves in them. The diagonal is always taken in.
+    check : bool
+        With a pattern: compare each matrix with one more product, with a random vector; False: the first matrix only.
+
+    Returns
+    -------
+    callable
+        ``H(x, *args) -> array of shape (n, n)`` from n products, an `@njit` function, symmetric to the last bit. With a
+        pattern, a Python function that gives a ``scipy.sparse.csr_array`` from ``H.colors`` products, chosen by star
+        colouring (secondorder/derivatives/star_coloring.py): 3 for a tridiagonal matrix of whatever size.
+
+    Raises
+    ------
+    ValueError
+        For a pattern that is not symmetric; when called, for one that leaves out entries that are not zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def f(x):
+    ...     return np.sum(x[1:] * x[:-1] ** 2)
+    >>> so.hessian(f)(np.array([1.0, 2.0, 3.0])).tolist()
+    [[4.0, 2.0, 0.0], [2.0, 6.0, 4.0], [0.0, 4.0, 0.0]]
+    >>> H = so.hessian(f, pattern=([0, 1, 1, 2], [1, 0, 2, 1]))
+    >>> H.colors, H(np.array([1.0, 2.0, 3.0])).toarray().tolist()
+    (2, [[4.0, 2.0, 0.0], [2.0, 6.0, 4.0], [0.0, 4.0, 0.0]])
+    """
+    if pattern is None:
+        return transformed(f, "hessian", source)
+    from secondorder.derivatives.sparse_hessian import SparseHessian
+
+    return SparseHessian(f, pattern, source, check)
+
+
 def gauss_newton(r, *, source=None):
     """Products of the Gauss-Newton matrix of residuals r, as a compiled function ``(x, v, *args) -> J' J v``.
 

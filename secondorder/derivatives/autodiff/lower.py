@@ -112,6 +112,7 @@ class Lowering:
         self.callers = []  # the frames that wait for a call to return
         self.aliases = Aliases(self)
         self.constants = {}  # id -> captured array as a Value
+        self.tables = {}  # numbers of a tuple -> the same as a Value
         self.inputs = {}  # array parameter -> its name
         self.writable = writable
         self.node = self.frame.source.tree
@@ -668,6 +669,13 @@ class Lowering:
             self.constants[id(value)] = made
         return self.constants[id(value)]
 
+    def table(self, numbers):
+        """A tuple of known numbers as an array, to be indexed by what is not known while generating."""
+        key = tuple((part.kind, part.value) for part in numbers)
+        if key not in self.tables:
+            self.tables[key] = self.constant_array(np.array([part.value for part in numbers]), "table")
+        return self.tables[key]
+
     def value_Tuple(self, node):
         """(a, *b)."""
         parts = []
@@ -845,6 +853,9 @@ class Lowering:
             if all(p is None or type(p) is Const for p in bounds):
                 return value[slice(*(None if p is None else p.value for p in bounds))]
         index = self.value(node.slice)
+        known = type(index) is Const
+        if isinstance(index, Value) and index.kind == INT and not known and all(type(part) is Const for part in value):
+            return self.arrays.index(self.table(value), [index])
         if type(index) is not Const or not isinstance(index.value, int) or not -len(value) <= index.value < len(value):
             self.refuse("a tuple indexed by something not known while generating", "Use an array", node)
         return value[index.value]
