@@ -46,7 +46,7 @@ __version__ = "0.1.0"
 # what only some runs need is imported on use
 _ON_USE = {
     "PROBLEMS": "secondorder.problems",
-    "Unsupported": "secondorder.derivatives.autodiff.errors",
+    "Unsupported": "secondorder.derivatives.errors",
     "check_derivatives": "secondorder.derivatives.check",
     "derivative": "secondorder.derivatives.autodiff.opaque",
     "from_autograd": "secondorder.adapters",

@@ -61,8 +61,8 @@ class SparseHessian:
         i = int(np.argmax(wrong))
         if wrong[i] > TOLERANCE:
             raise ValueError(
-                f"hessian: the pattern leaves out entries that are not zero: row {i} of H v is {right[i]:.6g} and by the "
-                f"pattern {(H @ v)[i]:.6g}. Add the missing entries, or leave pattern out for a dense matrix"
+                f"hessian: the pattern leaves out entries that are not zero: row {i} of H v is {right[i]:.6g}, and "
+                f"by the pattern {(H @ v)[i]:.6g}. Add the missing entries, or leave pattern out for a dense matrix"
             )
 
 

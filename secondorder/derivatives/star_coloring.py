@@ -114,9 +114,9 @@ def star_coloring(starts, columns, twin, order, color, readers):
 
 
 def best_star_coloring(starts, columns):
-    """(color of each vertex, number of colours, readers): the better of the natural order and the largest degrees first.
+    """(color of each vertex, number of colours, readers): by natural order or the largest degrees first.
 
-    starts, columns: as star_coloring takes them.
+    Whichever takes fewer colours. starts, columns: as star_coloring takes them.
     """
     twin = np.empty_like(columns)
     compiled(twins, types.void(*_six[:3]), "called")(starts, columns, twin)

@@ -1,4 +1,4 @@
-"""Every problem of PROBLEMS: the generated gradient and Hessian-vector product are the hand-written ones, to rounding."""
+"""Generated gradient and Hessian-vector product of every problem of PROBLEMS: the hand-written ones to rounding."""
 
 import math
 

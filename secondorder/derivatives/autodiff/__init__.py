@@ -6,6 +6,7 @@ lower        Python and NumPy -> the intermediate representation (ir), by abstra
 memory       which loads must be remembered because their array is overwritten
 reverse      gradient and vector-Jacobian product
 forward      Jacobian-vector product; of a gradient: the Hessian-vector product
+opaque       functions that are called as they are, with derivatives of the user's
 simplify     dead code, constants
 emit         ir -> readable Python
 module       Python text -> compiled functions, cached on disk

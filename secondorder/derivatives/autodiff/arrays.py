@@ -21,7 +21,8 @@ from secondorder.derivatives.autodiff.ir import (
     Slice,
     Value,
 )
-from secondorder.derivatives.autodiff.rules import FUNCTIONS, Opaque
+from secondorder.derivatives.autodiff.opaque import Opaque
+from secondorder.derivatives.autodiff.rules import FUNCTIONS
 
 
 class Lazy:

@@ -24,7 +24,8 @@ from secondorder.derivatives.autodiff.ir import (
     Value,
     View,
 )
-from secondorder.derivatives.autodiff.rules import FUNCTIONS, Opaque
+from secondorder.derivatives.autodiff.opaque import Opaque
+from secondorder.derivatives.autodiff.rules import FUNCTIONS
 
 # what is computed while generating: exact on integers, correctly rounded on floats
 FOLDED = {

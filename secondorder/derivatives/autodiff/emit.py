@@ -18,7 +18,8 @@ from secondorder.derivatives.autodiff.ir import (
     walk,
     written,
 )
-from secondorder.derivatives.autodiff.rules import FUNCTIONS, Opaque
+from secondorder.derivatives.autodiff.opaque import Opaque
+from secondorder.derivatives.autodiff.rules import FUNCTIONS
 
 WIDTH = 100  # an expression longer than this gets a name
 DTYPE = {"f": "", "i": ", np.int64", "b": ", np.bool_"}
@@ -101,6 +102,13 @@ class Text:
         self.taken.add(name)
         return name
 
+    def opaque(self, fn):
+        """The name of a function that is called as it is."""
+        if fn not in self.names:
+            self.names[fn] = self.fresh(fn.name if fn.name.isidentifier() else "function")
+            self.named[self.names[fn]] = fn.function
+        return self.names[fn]
+
     # --------------------------------------------------------------------------------------------------- text
 
     def line(self, text):
@@ -132,9 +140,8 @@ class Text:
 
     def expression(self, op):
         """(text, rank) of a scalar op."""
-        if op.fn.__class__ is Opaque:
-            self.named[op.fn.name] = op.fn.function
-            return f"{op.fn.name}({', '.join(map(self.text, op.args))})", 9
+        if isinstance(op.fn, Opaque):
+            return f"{self.opaque(op.fn)}({', '.join(map(self.text, op.args))})", 9
         if not isinstance(op.fn, str):  # an entry of a tuple argument
             return op.fn.text, 9
         row = FUNCTIONS[op.fn]

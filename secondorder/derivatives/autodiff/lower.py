@@ -41,7 +41,7 @@ from secondorder.derivatives.autodiff.ir import (
     Slot,
     Value,
 )
-from secondorder.derivatives.autodiff.rules import Opaque
+from secondorder.derivatives.autodiff.opaque import Opaque, rule_of
 from secondorder.derivatives.autodiff.source import Source
 
 MAX_DEPTH = 25  # of nested calls
@@ -103,10 +103,10 @@ class Frame:
 class Lowering:
     """Builds the Program of one function for given kinds of arguments."""
 
-    def __init__(self, function, arguments, text=None, writable=(), rules=None):
+    def __init__(self, function, arguments, text=None, writable=()):
         self.arrays = Arrays()
         self.b = self.arrays.b
-        self.rules = rules or {}
+        self.opaques = {}  # function with a rule of the user's -> Opaque
         self.frame = Frame(Source(function, text))
         self.loops = self.arrays.loops
         self.callers = []  # the frames that wait for a call to return
@@ -934,10 +934,8 @@ class Lowering:
         found = numpy_functions.call(self, function, args, keywords)
         if found is not None:
             return found
-        rule = self.rules.get(id(function)) or getattr(function, "_so_derivative", None)
-        if rule is not None:
-            scalars = [self.arrays.cast(self.scalar(a), FLOAT) if a.kind.scalar != "i" else a for a in args]
-            return self.b.op(Opaque(function.__name__, function, tuple(rule)), *scalars)
+        if rule_of(function) is not None:
+            return self.call_opaque(function, args, keywords, node)
         python = getattr(function, "py_func", function)
         if not isinstance(python, python_types.FunctionType) or module_of(python) in (
             "numpy",
@@ -955,6 +953,20 @@ class Lowering:
         self.followed.append(python)
         body, _ = prepared(source)
         return self.inline(source.tree.args, body, Frame(source), python, args, keywords, node)
+
+    def call_opaque(self, function, args, keywords, node):
+        """A call of a function whose derivative the user has given."""
+        rule = rule_of(function)
+        if keywords or len(args) != len(rule):
+            self.refuse(
+                f"a call of {function.__name__!r} with other than its {len(rule)} arguments in order",
+                "@so.derivative needs all of them, by position",
+                node,
+            )
+        if function not in self.opaques:
+            self.opaques[function] = Opaque(function, rule, lambda partial, kinds: Lowering(partial, kinds).program)
+        numbers = [self.scalar(a) for a in args]
+        return self.b.op(self.opaques[function], *(a if a.kind == INT else self.arrays.cast(a, FLOAT) for a in numbers))
 
     def inline(self, arguments, body, frame, function, args, keywords, node):
         """Follow a call of the user's own function."""

@@ -23,6 +23,7 @@ from secondorder.derivatives.autodiff import emit
 from secondorder.derivatives.autodiff.forward import hessian_vector, jacobian_vector
 from secondorder.derivatives.autodiff.fusion import fuse
 from secondorder.derivatives.autodiff.lower import Lowering
+from secondorder.derivatives.autodiff.opaque import rule_of
 from secondorder.derivatives.autodiff.reverse import gradient, vector_jacobian
 from secondorder.derivatives.autodiff.simplify import simplify
 from secondorder.derivatives.autodiff.source import plain
@@ -173,6 +174,10 @@ def key_of(function, kinds, source=None):
 
 def describe(value, digest, seen):
     """Feed a value that code refers to into the digest: functions with all they refer to, arrays with their bytes."""
+    rule = rule_of(value)
+    if rule is not None:
+        digest.update(b"rule")
+        describe(rule, digest, seen)
     value = plain(value)
     if isinstance(value, python_types.FunctionType):
         if value in seen:

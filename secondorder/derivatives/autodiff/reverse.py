@@ -57,7 +57,8 @@ from secondorder.derivatives.autodiff.ir import (
     written,
 )
 from secondorder.derivatives.autodiff.memory import Places, homes_and_writers, remember_overwritten, written_once
-from secondorder.derivatives.autodiff.rules import COSTLY, FUNCTIONS, Opaque
+from secondorder.derivatives.autodiff.opaque import Opaque
+from secondorder.derivatives.autodiff.rules import COSTLY, FUNCTIONS
 from secondorder.derivatives.autodiff.scopes import export_from_branches, free_values
 from secondorder.derivatives.autodiff.simplify import simplify
 
@@ -126,8 +127,13 @@ class Activity:
 def has_partial(fn, k):
     """Has a function a derivative with respect to its k-th argument?"""
     if isinstance(fn, Opaque):
-        return fn.partials[k] is not None
+        return True  # None in its rule is no zero: it is refused where it would be needed
     return isinstance(fn, str) and FUNCTIONS[fn].partials[k] is not None
+
+
+def is_costly(fn):
+    """Is a function worth remembering the values of?"""
+    return isinstance(fn, Opaque) or fn in COSTLY
 
 
 class Run:
@@ -236,7 +242,7 @@ class Reverse:
             run.env[op.result] = self.b.load(array, position, hint=op.result.hint)
             return
         store = self.kept.get(op.result)
-        if store is not None and op.fn in COSTLY and not self.owned(store.array, run):
+        if store is not None and is_costly(op.fn) and not self.owned(store.array, run):
             run.env[op.result] = self.b.load(run(store.array), *map(run, store.indices), hint=op.result.hint)
             return
         if not isinstance(op.fn, str) and not isinstance(op.fn, Opaque):  # an entry of a tuple argument
@@ -684,7 +690,7 @@ def remembered(op):
     for o in walk_here(op.body):
         if isinstance(o, Loop):
             yield from (s.result for s in o.slots if s.result.kind.ndim == 0)
-        elif (isinstance(o, Op) and o.fn in COSTLY and o.result.kind == FLOAT) or (
+        elif (isinstance(o, Op) and is_costly(o.fn) and o.result.kind == FLOAT) or (
             isinstance(o, Product) and o.result.kind.ndim == 0
         ):
             yield o.result
@@ -731,7 +737,7 @@ def walk_here(block):
 def contribution(b, fn, k, seed, args, r):
     """seed times the derivative of fn with respect to its k-th argument."""
     if isinstance(fn, Opaque):
-        return b.mul(seed, fn.partials[k](b, args))
+        return b.mul(seed, fn.partial(b, k, args))
     return FUNCTIONS[fn].partials[k](b, seed, args, r)
 
 

@@ -24,14 +24,6 @@ class Function(NamedTuple):
     rank: float = 0  # of the text as an expression: higher binds tighter; 0: it brings its own parentheses
 
 
-class Opaque(NamedTuple):
-    """A compiled function of the user's with a derivative rule: partials[k](*args) = df/d(argument k)."""
-
-    name: str
-    function: object
-    partials: tuple
-
-
 def _float(*kinds):
     return FLOAT
 
