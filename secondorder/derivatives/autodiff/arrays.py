@@ -47,6 +47,7 @@ class Arrays:
         self.dims = {}  # array -> its lengths
         self.keys = {}  # length -> what identifies it: equal keys, equal lengths
         self.roots = {}  # array -> the arrays allocated or given whose memory it may share
+        self.contiguous = set()  # arrays known to lie in memory in the order of their entries
         self.homes = {}  # array allocated or given -> the loop in each pass of which it is made, or None
         self.loops = []  # those of the user's loops that are being followed
 
@@ -58,6 +59,7 @@ class Arrays:
         """Take note of a new array."""
         self.dims[array], self.roots[array] = tuple(dims), frozenset([array])
         self.homes[array] = self.loops[-1] if self.loops else None
+        self.contiguous.add(array)
         return array
 
     def given(self, array, dims):
@@ -283,6 +285,8 @@ class Arrays:
 
     def gather(self, array, parts):
         """array[index] with an integer array as the only index."""
+        if parts[0] is None or isinstance(parts[0], Slice):
+            raise ValueError("indexing by arrays, other than one integer array on the first axis")
         index = self.lazy(parts[0])
         if index.scalar != "i" or len(index.dims) != 1 or any(p != Slice(None, None, None) for p in parts[1:]):
             raise ValueError("indexing by arrays, other than one integer array on the first axis")
@@ -300,6 +304,9 @@ class Arrays:
         ndim = sum(isinstance(p, Slice) for p in parts)
         v = self.b.view(array, "index", parts, ndim, array.hint)
         self.roots[v] = self.roots[array]
+        whole = [k for k, p in enumerate(parts) if isinstance(p, Slice)]
+        if array in self.contiguous and parts[whole[0]].step is None and is_whole(parts[whole[0] + 1 :]):
+            self.contiguous.add(v)
         kept = [(p, d, k) for k, (p, d) in enumerate(zip(parts, self.dims[array])) if isinstance(p, Slice)]
         self.dims[v] = tuple(self.slice_length(v, axis, p, d) for axis, (p, d, _) in enumerate(kept))
         return v
@@ -343,6 +350,7 @@ class Arrays:
             shape = [missing if type(d) is Const and d.value == -1 else d for d in shape]
         v = self.b.view(array, "reshape", shape, len(shape), array.hint)
         self.dims[v], self.roots[v] = tuple(shape), self.roots[array]
+        self.contiguous.add(v)
         return v
 
     def ravel(self, array):
@@ -357,6 +365,11 @@ class Arrays:
         self.dims[array] = tuple(lengths[0] if len({self.key(d) for d in lengths}) == 1 else None for lengths in same)
         self.dims[array] = tuple(self.b.shape(array, k) if d is None else d for k, d in enumerate(self.dims[array]))
         return array
+
+
+def is_whole(parts):
+    """Do the parts of an index take all there is?"""
+    return all(p == Slice(None, None, None) for p in parts)
 
 
 def is_one(length):

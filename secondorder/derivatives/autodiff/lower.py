@@ -77,6 +77,7 @@ class LocalFunction(NamedTuple):
     arguments: ast.arguments
     body: list
     frame: object
+    defaults: dict  # parameter -> its value where the function was defined
 
 
 class _Unbound:
@@ -214,7 +215,7 @@ class Lowering:
             self.node = s
             follow = getattr(self, f"follow_{type(s).__name__}", None)
             if follow is None:
-                self.refuse(f"a {type(s).__name__.lower()} statement", "Move it out of the function")
+                self.refuse(*described(s, "statement", "Move it out of the function"))
             try:
                 follow(s)
             except ValueError as error:  # what arrays and numpy_functions refuse
@@ -224,7 +225,10 @@ class Lowering:
     def follow_Pass(self, s):
         """Nothing."""
 
-    follow_Assert = follow_Global = follow_Pass
+    def follow_Assert(self, s):
+        """A Check."""
+        text = s.msg.value if isinstance(s.msg, ast.Constant) else ast.unparse(s.test)
+        self.b.check(self.condition(s.test), str(text))
 
     def follow_Expr(self, s):
         """A call for its effect, or a docstring."""
@@ -243,11 +247,20 @@ class Lowering:
         """A nested function is followed where it is called."""
         made = structure.Structure().function(s.body)[0]
         structure_live(made, {structure.RESULT})
-        self.frame.env[s.name] = Known(LocalFunction(s.args, made, self.frame))
+        self.frame.env[s.name] = Known(LocalFunction(s.args, made, self.frame, self.local_defaults(s.args)))
+
+    def local_defaults(self, arguments):
+        """parameter -> default, evaluated where the function is defined."""
+        named = [*arguments.posonlyargs, *arguments.args]
+        pairs = [*zip(named[len(named) - len(arguments.defaults) :], arguments.defaults)]
+        pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults) if d is not None]
+        return {a.arg: self.named(self.value(d), a.arg) for a, d in pairs}
 
     def follow_Assign(self, s):
         """a = b = value."""
         value = self.value(s.value)
+        if len(s.targets) > 1:
+            value = self.named(value, "")
         for target in s.targets:
             self.bind(target, value)
 
@@ -295,6 +308,8 @@ class Lowering:
         fn = BINARY.get(type(s.op))
         if isinstance(s.op, ast.MatMult):
             self.refuse("the operator @=", "Write a = a @ b")
+        if isinstance(s.target, ast.Subscript) and self.may_change(s.value):
+            self.refuse("a call that may write, on the right of an update of an entry", "Call it in a line of its own")
         value = self.value(s.value)
         if isinstance(s.target, ast.Subscript):
             return self.store(s.target, value, fn)
@@ -381,7 +396,7 @@ class Lowering:
 
     def follow_If(self, s):
         """Both branches, and a join for every name that differs after them."""
-        test = self.truth(self.value(s.test))
+        test = self.condition(s.test)
         if type(test) is Const:
             return self.block(s.body if test.value else s.orelse)
         before = self.frame.env
@@ -467,7 +482,7 @@ class Lowering:
 
         def head(loop):
             if s._so_go is None:
-                return self.truth(self.value(s.test))
+                return self.condition(s.test)
             return self.both(self.lookup(s._so_go), s.test)
 
         self.loop(s, None, lambda loop: [], head)
@@ -476,8 +491,7 @@ class Lowering:
 
     def both(self, flag, test):
         """flag and test, where test is looked at only if flag holds."""
-        made = ast.BoolOp(ast.And(), [ast.Constant(None), test])
-        return self.logical(ast.And(), [lambda: flag, lambda: self.truth(self.value(made.values[1]))])
+        return self.logical(ast.And(), [lambda: flag, lambda: self.condition(test)])
 
     def follow_For(self, s):
         """A for loop."""
@@ -585,7 +599,7 @@ class Lowering:
         """What an expression stands for."""
         follow = getattr(self, f"value_{type(node).__name__}", None)
         if follow is None:
-            self.refuse(f"{article(type(node).__name__)} ({ast.unparse(node)})", "", node)
+            self.refuse(*described(node, "expression", "Use numbers, arrays and loops"), node)
         return follow(node)
 
     def scalar(self, value):
@@ -676,17 +690,41 @@ class Lowering:
             self.tables[key] = self.constant_array(np.array([part.value for part in numbers]), "table")
         return self.tables[key]
 
+    def operands(self, nodes):
+        """What several expressions stand for, from left to right.
+
+        An elementwise expression is evaluated before what may write to its arrays.
+        """
+        values = []
+        for k, node in enumerate(nodes):
+            value = self.value(node)
+            if any(self.may_change(n) for n in nodes[k + 1 :]):
+                value = self.named(value, "")
+            values.append(value)
+        return values
+
+    def may_change(self, node):
+        """Does an expression call a function of the user's, which may write to arrays?"""
+        for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
+            if isinstance(call.func, ast.Name):
+                called = self.value(call.func)
+                known = isinstance(called, Known) and not isinstance(called.object, LocalFunction)
+                if known and numpy_functions.has_row(called.object):
+                    continue
+                return True
+        return False
+
     def value_Tuple(self, node):
         """(a, *b)."""
+        values = self.operands([e.value if isinstance(e, ast.Starred) else e for e in node.elts])
         parts = []
-        for e in node.elts:
-            if isinstance(e, ast.Starred):
-                part = self.value(e.value)
-                if not plain_tuple(part):
-                    self.refuse("* before something that is no tuple")
-                parts.extend(part)
+        for e, value in zip(node.elts, values):
+            if not isinstance(e, ast.Starred):
+                parts.append(value)
+            elif plain_tuple(value):
+                parts.extend(value)
             else:
-                parts.append(self.value(e))
+                self.refuse("* before something that is no tuple")
         return tuple(parts)
 
     value_List = value_Tuple
@@ -694,8 +732,7 @@ class Lowering:
     def value_UnaryOp(self, node):
         """-a, +a, not a."""
         if isinstance(node.op, ast.Not):
-            value = self.truth(self.value(node.operand))
-            return self.b.op("not", value)
+            return self.b.op("not", self.condition(node.operand))
         value = self.value(node.operand)
         if isinstance(node.op, ast.USub):
             return self.arrays.apply("neg", self.number(value))
@@ -712,7 +749,7 @@ class Lowering:
 
     def value_BinOp(self, node):
         """left op right."""
-        left, right = self.value(node.left), self.value(node.right)
+        left, right = self.operands([node.left, node.right])
         if plain_tuple(left) and isinstance(node.op, ast.Add) and plain_tuple(right):
             return left + right
         if plain_tuple(left) and isinstance(node.op, ast.Mult) and type(right) is Const:
@@ -743,7 +780,7 @@ class Lowering:
 
     def value_Compare(self, node):
         """a < b < c."""
-        values = [self.value(v) for v in (node.left, *node.comparators)]
+        values = self.operands([node.left, *node.comparators])
         found = None
         for op, a, c in zip(node.ops, values, values[1:]):
             if isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) or isinstance(a, Known) or isinstance(c, Known):
@@ -765,7 +802,20 @@ class Lowering:
 
     def value_BoolOp(self, node):
         """a and b, a or b."""
-        return self.logical(node.op, [lambda n=n: self.truth(self.value(n)) for n in node.values])
+        return self.logical(node.op, [lambda n=n: self.flag(n) for n in node.values])
+
+    def flag(self, node):
+        """A part of a and b that is used as a value: then Python gives a or b themselves, not True or False."""
+        value = self.value(node)
+        if not (isinstance(value, Value) and value.kind == BOOL):
+            self.refuse("and, or between numbers used as a number", "Write a if a else b", node)
+        return value
+
+    def condition(self, node):
+        """What an expression says as a condition."""
+        if isinstance(node, ast.BoolOp):
+            return self.logical(node.op, [lambda n=n: self.condition(n) for n in node.values])
+        return self.truth(self.value(node))
 
     def logical(self, op, parts):
         """and, or: what follows is looked at only where it must be."""
@@ -791,10 +841,7 @@ class Lowering:
 
     def value_IfExp(self, node):
         """a if test else b."""
-        test = self.value(node.test)
-        if isinstance(test, Lazy | Value) and test.kind.ndim:
-            self.refuse("an array as a condition", "Use np.where", node)
-        test = self.truth(test)
+        test = self.condition(node.test)
         if type(test) is Const:
             return self.value(node.body if test.value else node.orelse)
         made = If(test, [], [])
@@ -810,7 +857,7 @@ class Lowering:
         returned = ast.copy_location(ast.Return(node.body), node.body)
         body, _ = structure.Structure().function([returned])
         structure_live(body, {structure.RESULT})
-        return Known(LocalFunction(node.args, body, self.frame))
+        return Known(LocalFunction(node.args, body, self.frame, self.local_defaults(node.args)))
 
     def value_Attribute(self, node):
         """value.name."""
@@ -826,6 +873,8 @@ class Lowering:
                 return self.wrap(getattr(value.object, node.attr), node.attr)
             except AttributeError:
                 self.refuse(f"{ast.unparse(node)}, which doesn't exist", "", node)
+        if plain_tuple(value):
+            self.refuse(f"the method {node.attr!r} of a list or tuple", "Allocate an array", node)
         found = numpy_functions.attribute(self, value, node.attr)
         if found is None:
             self.refuse(f"the attribute {node.attr!r}", "", node)
@@ -875,9 +924,9 @@ class Lowering:
                 given = sum(not isinstance(m, ast.Constant) or m.value not in (None, Ellipsis) for m in nodes)
                 parts.extend([Slice(None, None, None)] * (array.kind.ndim - given))
             elif plain_tuple(value):
-                parts.extend(self.integer(v) for v in value)
-            elif isinstance(value, Value) and value.kind == FLOAT:
-                self.refuse("a float as an index", "Convert it with int()", n)
+                self.refuse("a tuple or list as an index", "Write the indices out, or use np.array for a list", n)
+            elif isinstance(value, Value) and value.kind in (FLOAT, BOOL):
+                self.refuse("an index that is no integer", "Convert it with int()", n)
             elif isinstance(value, Value | Lazy):
                 parts.append(value)
             else:
@@ -926,7 +975,7 @@ class Lowering:
                 function.arguments,
                 function.body,
                 Frame(function.frame.source, function.frame),
-                None,
+                function,
                 args,
                 keywords,
                 node,
@@ -1000,12 +1049,10 @@ class Lowering:
 
     def default_argument(self, arguments, function, k, name, node):
         """The default of a parameter of a called function."""
-        if function is None:  # a local function: its defaults are in the text
-            n = len(arguments.posonlyargs) + len(arguments.args)
-            j = k - n + len(arguments.defaults)
-            if k >= n or j < 0:
+        if isinstance(function, LocalFunction):
+            if name not in function.defaults:
                 self.refuse(f"a call without the argument {name!r}", "", node)
-            return self.value(arguments.defaults[j])
+            return function.defaults[name]
         found = inspect.signature(function).parameters[name].default
         if found is inspect.Parameter.empty:
             self.refuse(f"a call without the argument {name!r}", "", node)
@@ -1258,9 +1305,25 @@ def plain_tuple(value):
     return type(value) is tuple
 
 
-def article(name):
-    """What a construct is called in messages."""
-    return f"the construct {name}"
+WORDS = {
+    ast.JoinedStr: "an f-string",
+    ast.Dict: "a dict",
+    ast.Set: "a set",
+    ast.ListComp: "a list comprehension",
+    ast.SetComp: "a set comprehension",
+    ast.DictComp: "a dict comprehension",
+    ast.GeneratorExp: "a generator expression",
+    ast.Yield: "a yield expression",
+    ast.NamedExpr: "the operator :=",
+    ast.ClassDef: "a class",
+    ast.AsyncFunctionDef: "an async function",
+    ast.Delete: "a del statement",
+}
+
+
+def described(node, what, hint):
+    """(what a construct is called in messages, what to do about it)."""
+    return WORDS.get(type(node), f"a {type(node).__name__.lower()} {what}"), hint
 
 
 def vars_of(node):

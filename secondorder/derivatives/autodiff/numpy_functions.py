@@ -4,6 +4,7 @@ A row is a function (lowering, args, keywords) -> symbol. Scalar functions apply
 are in terms of loops over entries.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -17,17 +18,31 @@ FUNCTION_ROWS = {}  # function -> row
 METHOD_ROWS = {}  # name of an array's method -> row
 
 
-def row(*functions, method=None):
-    """Decorator: the row of these functions, and of the method of that name."""
+def row(*functions, method=None, most=1):
+    """Decorator: the row of these functions, and of the method of that name; most: positional arguments."""
 
     def add(function):
+        @functools.wraps(function)
+        def limited(lowering, args, keywords):
+            if len(args) > most:
+                raise ValueError(f"{method or functions[0].__name__} with {len(args)} arguments")
+            return function(lowering, args, keywords)
+
         for f in functions:
-            FUNCTION_ROWS[f] = function
+            FUNCTION_ROWS[f] = limited
         if method:
-            METHOD_ROWS[method] = function
+            METHOD_ROWS[method] = limited
         return function
 
     return add
+
+
+def has_row(function):
+    """Is a function known here?"""
+    try:
+        return function in FUNCTION_ROWS
+    except TypeError:
+        return False
 
 
 def call(lowering, function, args, keywords):
@@ -88,9 +103,10 @@ def scalar_of(dtype):
     """ "f", "i" or "b" of a dtype argument."""
     if dtype is None:
         return "f"
-    kind = np.dtype(getattr(dtype, "object", None) or float).kind
-    if kind not in "fiub":
-        raise ValueError(f"an array of dtype {dtype.object}")
+    dtype = np.dtype(getattr(dtype, "object", None) or float)
+    kind = dtype.kind
+    if kind not in "fiub" or (kind == "f" and dtype.itemsize != 8):
+        raise ValueError(f"numbers of dtype {dtype}, other than float64, int64 and bool")
     return "i" if kind == "u" else kind
 
 
@@ -148,7 +164,7 @@ def _radians(lowering, args, keywords):
     return lowering.arrays.apply("mul", args[0], Const(math.pi / 180.0))
 
 
-@row(math.log)
+@row(math.log, most=2)
 def _log(lowering, args, keywords):
     top = lowering.arrays.apply("log", lowering.number(args[0]))
     if len(args) == 1:
@@ -156,12 +172,12 @@ def _log(lowering, args, keywords):
     return lowering.arrays.apply("div", top, lowering.arrays.apply("log", args[1]))
 
 
-@row(max)
+@row(max, most=99)
 def _builtin_max(lowering, args, keywords):
     return _fold(lowering, "max", args, keywords)
 
 
-@row(min)
+@row(min, most=99)
 def _builtin_min(lowering, args, keywords):
     return _fold(lowering, "min", args, keywords)
 
@@ -177,7 +193,7 @@ def _fold(lowering, fn, args, keywords):
     return found
 
 
-@row(np.clip, method="clip")
+@row(np.clip, method="clip", most=3)
 def _clip(lowering, args, keywords):
     only(keywords, "a_min", "a_max", "min", "max")
     low = argument(args, keywords, 1, "a_min", keywords.get("min"))
@@ -190,14 +206,14 @@ def _clip(lowering, args, keywords):
     return found
 
 
-@row(np.where)
+@row(np.where, most=3)
 def _where(lowering, args, keywords):
     if len(args) != 3:
         raise ValueError("np.where with one argument")
     return lowering.arrays.where(*args)
 
 
-@row(print)
+@row(print, most=99)
 def _print(lowering, args, keywords):
     return lowering.wrap(None, "")
 
@@ -223,22 +239,45 @@ def _shape(lowering, args, keywords):
     return tuple(lowering.arrays.lazy(args[0]).dims)
 
 
-@row(np.transpose, method="transpose")
+@row(np.transpose, method="transpose", most=1)
 def _transpose(lowering, args, keywords):
     if len(args) > 1:
         raise ValueError("a transpose with axes")
     return lowering.arrays.transpose(args[0])
 
 
-@row(np.reshape, method="reshape")
+@row(np.reshape, method="reshape", most=9)
 def _reshape(lowering, args, keywords):
     shape = args[1] if len(args) == 2 else tuple(args[1:])
-    return lowering.arrays.reshape(args[0], lengths(lowering, shape))
+    return lowering.arrays.reshape(_in_order(lowering, args[0]), lengths(lowering, shape))
 
 
 @row(np.ravel, method="ravel")
 def _ravel(lowering, args, keywords):
-    return lowering.arrays.ravel(args[0])
+    return lowering.arrays.ravel(_in_order(lowering, args[0]))
+
+
+def _in_order(lowering, array):
+    """The array, or, if its entries may not lie in order, a copy, as NumPy makes of most."""
+    array = lowering.arrays.array(lowering.number(array))
+    if array in lowering.arrays.contiguous:
+        return array
+    copy = lowering.arrays.copy(array)
+    lowering.aliases.parted([copy, array], len(lowering.aliases.writes))
+    return copy
+
+
+@row(np.asarray, most=2)
+def _asarray(lowering, args, keywords):
+    if type(args[0]) is tuple or len(args) > 1 or keywords:
+        return _array(lowering, args, keywords)
+    return args[0]
+
+
+@row(np.ascontiguousarray)
+def _ascontiguousarray(lowering, args, keywords):
+    only(keywords)
+    return _in_order(lowering, args[0])
 
 
 @row(method="flatten")
@@ -246,7 +285,7 @@ def _flatten(lowering, args, keywords):
     return lowering.arrays.copy(lowering.arrays.ravel(args[0]))
 
 
-@row(np.expand_dims)
+@row(np.expand_dims, most=2)
 def _expand_dims(lowering, args, keywords):
     axis = known_integer(argument(args, keywords, 1, "axis"), "an axis")
     v = lowering.arrays.array(args[0])
@@ -258,21 +297,21 @@ def _expand_dims(lowering, args, keywords):
 # ----------------------------------------------------------------------------------------------- new arrays
 
 
-@row(np.zeros)
+@row(np.zeros, most=2)
 def _zeros(lowering, args, keywords):
     only(keywords, "shape", "dtype")
     scalar = scalar_of(argument(args, keywords, 1, "dtype"))
     return lowering.arrays.new(lengths(lowering, argument(args, keywords, 0, "shape")), default(Kind(scalar)), scalar)
 
 
-@row(np.empty)
+@row(np.empty, most=2)
 def _empty(lowering, args, keywords):
     only(keywords, "shape", "dtype")
     scalar = scalar_of(argument(args, keywords, 1, "dtype"))
     return lowering.arrays.new(lengths(lowering, argument(args, keywords, 0, "shape")), None, scalar)
 
 
-@row(np.ones)
+@row(np.ones, most=2)
 def _ones(lowering, args, keywords):
     only(keywords, "shape", "dtype")
     scalar = scalar_of(argument(args, keywords, 1, "dtype"))
@@ -280,7 +319,7 @@ def _ones(lowering, args, keywords):
     return lowering.arrays.new(lengths(lowering, argument(args, keywords, 0, "shape")), fill, scalar)
 
 
-@row(np.full)
+@row(np.full, most=3)
 def _full(lowering, args, keywords):
     only(keywords, "dtype")
     value = lowering.scalar(args[1])
@@ -305,14 +344,14 @@ def _like(fill):
 FUNCTION_ROWS |= {np.zeros_like: _like(0), np.empty_like: _like(None), np.ones_like: _like(1)}
 
 
-@row(np.full_like)
+@row(np.full_like, most=2)
 def _full_like(lowering, args, keywords):
     made = _like(None)(lowering, args[:1], keywords)
     lowering.arrays.write(made, lowering.scalar(args[1]))
     return made
 
 
-@row(np.array, np.asarray, np.ascontiguousarray, np.copy, method="copy")
+@row(np.array, np.copy, method="copy", most=2)
 def _array(lowering, args, keywords):
     only(keywords, "dtype")
     value = args[0]
@@ -333,13 +372,13 @@ def _widest(values):
     return max((v.kind.scalar for v in values), key="bif".index, default="f")
 
 
-@row(method="astype")
+@row(method="astype", most=2)
 def _astype(lowering, args, keywords):
     scalar = scalar_of(argument(args, keywords, 1, "dtype"))
     return lowering.arrays.apply({"f": "float", "i": "int", "b": "bool"}[scalar], args[0])
 
 
-@row(np.arange)
+@row(np.arange, most=3)
 def _arange(lowering, args, keywords):
     only(keywords, "dtype")
     parts = [lowering.scalar(a) for a in args]
@@ -361,7 +400,7 @@ def _arange(lowering, args, keywords):
     return Lazy((length,), scalar, at)
 
 
-@row(np.linspace)
+@row(np.linspace, most=3)
 def _linspace(lowering, args, keywords):
     only(keywords, "num")
     b = lowering.b
@@ -410,6 +449,8 @@ def _stack(lowering, args, keywords):
     if "axis" in keywords and known_integer(keywords["axis"], "an axis") != 0:
         raise ValueError("np.stack along another axis than the first")
     rows = [lowering.arrays.lazy(p) for p in args[0]]
+    if any(len(r.dims) != len(rows[0].dims) or len(r.dims) > 1 for r in rows):
+        raise ValueError("np.stack or np.vstack of arrays that are no vectors")
     dims = lowering.arrays.broadcast(rows)
     made = lowering.arrays.new([Const(len(rows)), *dims], None, "f" if any(r.scalar == "f" for r in rows) else "i")
     for k, r in enumerate(rows):
@@ -433,10 +474,12 @@ def _diff(lowering, args, keywords):
 def _flip(lowering, args, keywords):
     only(keywords)
     v = lowering.arrays.array(args[0])
+    if v.kind.ndim != 1:
+        raise ValueError("np.flip of an array that is no vector")
     return lowering.arrays.index(v, [Slice(None, None, Const(-1))])
 
 
-@row(method="fill")
+@row(method="fill", most=2)
 def _fill(lowering, args, keywords):
     lowering.may_write(args[0])
     lowering.arrays.write(args[0], lowering.scalar(args[1]))
@@ -454,7 +497,7 @@ def _axis(args, keywords):
     return known_integer(axis, "an axis")
 
 
-@row(np.sum, sum, method="sum")
+@row(np.sum, sum, method="sum", most=2)
 def _sum(lowering, args, keywords):
     axis = _axis(args, keywords)
     value = args[0]
@@ -469,7 +512,7 @@ def _sum(lowering, args, keywords):
 FUNCTION_ROWS[math.fsum] = _sum
 
 
-@row(np.mean, method="mean")
+@row(np.mean, method="mean", most=2)
 def _mean(lowering, args, keywords):
     axis = _axis(args, keywords)
     value = lowering.arrays.lazy(args[0])
@@ -559,7 +602,7 @@ def _running(lowering, args, keywords, fn, first):
 # ------------------------------------------------------------------------------------------------- products
 
 
-@row(np.dot, np.matmul, method="dot")
+@row(np.dot, np.matmul, method="dot", most=2)
 def _dot(lowering, args, keywords):
     only(keywords)
     left, right = args
@@ -568,16 +611,18 @@ def _dot(lowering, args, keywords):
     return lowering.matmul(left, right)
 
 
-@row(np.vdot, np.inner)
+@row(np.vdot, np.inner, most=2)
 def _vdot(lowering, args, keywords):
     if any(a.kind.ndim > 1 for a in args):
         raise ValueError("np.vdot or np.inner of matrices")
     return _dot(lowering, args, keywords)
 
 
-@row(np.outer)
+@row(np.outer, most=2)
 def _outer(lowering, args, keywords):
-    left, right = (lowering.arrays.array(a) for a in args)
+    left, right = (lowering.arrays.array(lowering.number(a)) for a in args)
+    if left.kind.ndim != 1 or right.kind.ndim != 1:
+        raise ValueError("np.outer of arrays that are no vectors")
     whole = Slice(None, None, None)
     return lowering.arrays.apply("mul", lowering.arrays.index(left, [whole, None]), right)
 

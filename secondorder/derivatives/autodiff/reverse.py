@@ -61,10 +61,13 @@ from secondorder.derivatives.autodiff.opaque import Opaque
 from secondorder.derivatives.autodiff.rules import COSTLY, FUNCTIONS
 from secondorder.derivatives.autodiff.scopes import export_from_branches, free_values
 from secondorder.derivatives.autodiff.simplify import simplify
+from secondorder.derivatives.errors import Unsupported
 
 
 def gradient(program, wrt=0):
     """The Program g(x, g, *args) -> f that writes the gradient of the (scalar) result into g."""
+    if len(program.results) != 1 or program.results[0].kind.ndim:
+        raise Unsupported("the gradient of a function that doesn't return one number", "Return a number")
     return Reverse(program, wrt).program
 
 
