@@ -188,7 +188,7 @@ DONE_AS_PYTHON_DOES = [
     "return x[0] if not (x[0] > 3 and x[1] < 0.0) else -x[1]",
     "return 2 ** x[0] + x[2] ** x[0] - x[0] ** 2 + 2.0 ** -x[1] ** 2",
     "return x[0] * (1 if None is None else 2)",
-    "r = x[0] * 2.0\ns = 0.0\nfor i in range(3):\n    t = r\n    for j in range(2):\n        t = t * x[j]\n    s += t\nreturn s",
+    "r = x[0]\ns = 0.0\nfor i in range(3):\n    t = r\n    for j in range(2):\n        t *= x[j]\n    s += t\nreturn s",
 ]
 
 
