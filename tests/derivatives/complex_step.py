@@ -16,6 +16,8 @@ import warnings
 import numpy as np
 import scipy.special
 
+from secondorder import elementary
+
 STEP = 1e-30
 
 
@@ -57,7 +59,7 @@ def every_name(code):
 
 def analytic(value, known):
     """The twin of a module, a function, or the value itself."""
-    if value is np:
+    if value is np or value is elementary:
         return Module(np, NUMPY)
     if value is math:
         return Module(math, MATH)

@@ -7,7 +7,7 @@ import pytest
 from tests.derivatives.fuzzer import verdict
 
 FIRST = int(os.environ.get("SECONDORDER_FUZZ_FIRST", "0"))
-NUMBER = int(os.environ.get("SECONDORDER_FUZZ_NUMBER", "150"))
+NUMBER = int(os.environ.get("SECONDORDER_FUZZ_NUMBER", "60"))
 GROUP = 15  # programs a test
 
 

@@ -2,6 +2,7 @@
 
 import keyword
 import math
+import re
 
 from secondorder.derivatives.autodiff.ir import (
     Const,
@@ -37,6 +38,7 @@ class Text:
         self.names, self.taken = {}, set(RESERVED) | set(keyword.kwlist)
         self.named = {}  # name -> object that the text refers to
         self.pending = {}  # value -> (text, rank, groups it loads)
+        self.numbers = {}  # hint -> the last number given
         self.count_uses()
         for p in program.params:
             self.names[p] = p.hint
@@ -95,19 +97,13 @@ class Text:
 
     def fresh(self, hint):
         """A new name like hint."""
-        name, k = hint, 0
+        name, k = hint, self.numbers.get(hint, 0)
         while name in self.taken:
             k += 1
             name = f"{hint}_{k}"
         self.taken.add(name)
+        self.numbers[hint] = k
         return name
-
-    def opaque(self, fn):
-        """The name of a function that is called as it is."""
-        if fn not in self.names:
-            self.names[fn] = self.fresh(fn.name if fn.name.isidentifier() else "function")
-            self.named[self.names[fn]] = fn.function
-        return self.names[fn]
 
     # --------------------------------------------------------------------------------------------------- text
 
@@ -358,15 +354,7 @@ class Text:
 
 def mentions(text, name):
     """Does a text read a variable?"""
-    word = ""
-    for c in text + " ":
-        if c.isalnum() or c == "_":
-            word += c
-        else:
-            if word == name:
-                return True
-            word = ""
-    return False
+    return name in text and name in re.findall(r"\w+", text)
 
 
 def number(value):

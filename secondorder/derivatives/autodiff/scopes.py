@@ -41,8 +41,12 @@ def export_from_branches(program):
         scopes = Scopes(program)
         if not scopes.escaped:
             return
+        exports = {}  # id of a block -> {value of the block: the result of the if that stands for it outside}
         for v, block in scopes.escaped.items():
-            export(program, v, *scopes.around[id(block)])
+            exports.setdefault(id(block), {})[v] = export(v, *scopes.around[id(block)])
+        every = {v: result for values in exports.values() for v, result in values.items()}
+        read_results(program.body, every, exports)
+        program.results = tuple(every.get(v, v) for v in program.results)
 
 
 class Scopes:
@@ -97,8 +101,8 @@ def ends(op, block):
     return [j.then if block is op.then else j.other for j in op.joins]
 
 
-def export(program, v, op, block):
-    """Make v, of a block of op, a result of op; what is outside the block reads the result."""
+def export(v, op, block):
+    """Make v, of a block of op, a result of op, and return that."""
     assert isinstance(op, If), "a value of a loop's body is read after the loop"
     result = Value(v.kind, v.hint)
     other = op.other if block is op.then else op.then
@@ -108,12 +112,18 @@ def export(program, v, op, block):
         other.append(Alloc(placeholder, shape, default(Kind(v.kind.scalar))))
     else:
         placeholder = default(v.kind)
-    within = set(map(id, walk(block)))
-    rename = Renaming()
-    rename.of[v] = result
-    for o in walk(program.body):
-        if id(o) in within or o is op:
-            continue
-        rename.apply(o)
-    program.results = tuple(map(rename, program.results))
     op.joins.append(Join(result, v, placeholder) if block is op.then else Join(result, placeholder, v))
+    return result
+
+
+def read_results(block, renamed, exports):
+    """Let all that is outside the block of an exported value read the result that stands for it."""
+    for op in block:
+        own = [exports[id(inner)] for inner in blocks(op) if id(inner) in exports]
+        outside = {v: r for v, r in renamed.items() if not any(v in values for values in own)} if own else renamed
+        rename = Renaming()
+        rename.of = outside
+        rename.apply(op)
+        for inner in blocks(op):
+            values = exports.get(id(inner))
+            read_results(inner, {v: r for v, r in renamed.items() if v not in values} if values else renamed, exports)
