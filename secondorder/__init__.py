@@ -47,7 +47,7 @@ __version__ = "0.1.0"
 _ON_USE = {
     "PROBLEMS": "secondorder.problems",
     "Unsupported": "secondorder.derivatives.errors",
-    "check_derivatives": "secondorder.derivatives.check",
+    "check_derivatives": "secondorder.checking",
     "derivative": "secondorder.derivatives.autodiff.opaque",
     "from_autograd": "secondorder.adapters",
     "from_jax": "secondorder.adapters",

@@ -58,6 +58,7 @@ def minimize(
     options=None,
     *,
     backend="auto",
+    check_grad=False,
 ):
     """Minimize a differentiable function of one or more variables.
 
@@ -96,6 +97,10 @@ def minimize(
         "return"), ``line_search``, ``initial_step``, and the fields of `SearchOptions` and of the method's `Options`.
     backend : {"auto", "numba", "python"}
         "numba": fail rather than run fun in Python; "python": never compile it.
+    check_grad : bool
+        Before the first iteration compare the gradient with differences of fun, and raise a ValueError that names a
+        component that is clearly wrong. Errors below 1e-3, kinks and rounding pass; of more than 50 variables one
+        random direction is compared. `check_derivatives` looks closer. These evaluations are not counted.
 
     Returns
     -------
@@ -133,6 +138,11 @@ def minimize(
     plan = find_plan(method, tol, options)
     if hess is not None or hessp is not None:
         warn_unused(plan, hess, hessp)
+
+    if check_grad:
+        from secondorder.checking import check_gradient
+
+        check_gradient(fun, x, args, jac)
 
     # 2 the objective
     given = fun, jac, hessp, hess

@@ -33,9 +33,11 @@ PARTS = {
     "options": {"line_searches"},
     "objective": {"derivatives", "jit"},
     "adapters": {"objective"},
+    "checking": {"derivatives", "objective"},
     "backends": {"control", "derivatives", "jit", "line_searches", "linalg", "result", "status"},
     "minimize": {
         "backends",
+        "checking",
         "control",
         "derivatives",
         "jit",
