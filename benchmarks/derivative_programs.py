@@ -1,4 +1,4 @@
-"""The functions whose derivatives are timed: as a user writes them, with hand-written gradients, and for JAX and others.
+"""The functions whose derivatives are timed: as users write them, by hand, and for JAX and other libraries.
 
 Each `Case` has the plain function fun(x, *args), a way to make x and args, a hand-written gradient if there is one
 (gradient(x, g, *args) -> f), and the same function for libraries of array operations: for_library(xp, scan)(x, *args).
