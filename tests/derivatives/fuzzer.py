@@ -324,7 +324,7 @@ class Program:
             f"{v}, {w} = {w}, {v}" if v != w else f"{v} = {v} * 0.9",
             f"{v} = {self.pick(*vectors)}.copy()",
         ]
-        if not self.loops:
+        if not self.loops and self.often(0.3):
             choices.append(f"{v} = {self.pick(*vectors)}")
         choices += [f"{self.pick(*self.floats)}, {self.pick(*self.floats)} = {self.call(h, 1)}" for h in self.pairs()]
         if matrices:

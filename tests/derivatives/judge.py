@@ -12,6 +12,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numba.core.errors import TypingError
 
 from secondorder.derivatives.autodiff.emit import Text
 from secondorder.derivatives.autodiff.ir import BOOL, FLOAT, INT, Kind
@@ -94,8 +95,8 @@ def judge(function, args, derived, seed=1):
     )
 
 
-# What the complex step cannot run on: an in-place change of real numbers, a function that isn't analytic.
-NOT_ANALYTIC = TypeError, ValueError, AttributeError, np.exceptions.ComplexWarning
+# What the complex step cannot run on: real arrays changed in place, functions that aren't analytic, compiled ones.
+NOT_ANALYTIC = TypeError, ValueError, AttributeError, np.exceptions.ComplexWarning, TypingError
 
 
 def slopes(function, args):

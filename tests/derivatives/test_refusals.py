@@ -93,7 +93,7 @@ REFUSED = [
     ("return np.vstack((np.outer(x, x), np.outer(x, x)))[7, 2]", "np.stack or np.vstack of arrays that are no vectors"),
     ("return x.tolist()[0]", "the method 'tolist'"),
     ("return 'a'", "the returned value"),
-    ("y = np.sin(x)\ny[0] += raised(y)", "a call that may write, on the right of an update of an entry"),
+    ("y = np.sin(x)\ny[0] += raised(y)", "a call that writes to the array being updated"),
     ("u = np.outer(x, x)\nw = u.T.ravel()\nw[1] = x[0]", "a name that a loop binds to an array which has another name"),
 ]
 
@@ -172,6 +172,7 @@ DONE_AS_PYTHON_DOES = [
     "y = np.sin(x)\nreturn np.sum(y * 2.0) * raised(y) + np.sum((y + 1.0) * raised(y))",
     "y = np.sin(x)\nreturn scaled(y * 2.0, raised(y))",
     "y = np.sin(x)\ny += raised(y)\nreturn np.sum(y * x)",
+    "y = np.sin(x)\nw = x * 1.0\nw[1] += raised(y)\nw[2] *= scaled(x, y[0])\nreturn np.sum(w * y)",
     "y = np.sin(x)\nz = (y * 2.0, raised(y))\nreturn np.sum(z[0]) + z[1]",
     "y = np.sin(x)\ns = 0.0\nfor v in y:\n    y[4] = x[0]\n    s += v * v\nreturn s",
     "y = np.sin(x)\ns = 0.0\nfor i, v in enumerate(y):\n    y = y * 0.5\n    s += v * v\nreturn s",

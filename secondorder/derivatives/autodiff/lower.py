@@ -308,10 +308,10 @@ class Lowering:
         fn = BINARY.get(type(s.op))
         if isinstance(s.op, ast.MatMult):
             self.refuse("the operator @=", "Write a = a @ b")
-        if isinstance(s.target, ast.Subscript) and self.may_change(s.value):
-            self.refuse("a call that may write, on the right of an update of an entry", "Call it in a line of its own")
+        since = len(self.aliases.writes)
         value = self.value(s.value)
         if isinstance(s.target, ast.Subscript):
+            self.unchanged(s.target, since)
             return self.store(s.target, value, fn)
         if not isinstance(s.target, ast.Name):
             self.refuse(f"assignment to {ast.unparse(s.target)}")
@@ -320,6 +320,15 @@ class Lowering:
             return self.update(old, value, fn)
         self.bind(s.target, self.binary(fn, old, value))
         return None
+
+    def unchanged(self, target, since):
+        """Refuse an update of an array that the right side has written to: Python has read the entry before that."""
+        writes = self.aliases.writes[since:]
+        array = self.value(target.value) if writes else None
+        if writes and isinstance(array, Value) and array.kind.ndim:
+            roots = self.aliases.of(array)
+            if any(roots & written for written in writes):
+                self.refuse("a call that writes to the array being updated", "Call it in a line of its own")
 
     def update(self, array, value, fn):
         """array fn= value, in place."""
