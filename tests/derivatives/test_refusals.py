@@ -127,6 +127,10 @@ REFUSED_WITHIN = [
         "u = x * 1.0\nfor i in range(3):\n    if x[i] > 0.5:\n        u = x[0]\nreturn np.sum(u)",
         "the name 'u'",
     ),
+    (
+        "w = np.cos(x)\ns = 0.0\nfor v in w:\n    s += v * v\n    w[1] = 0.3\n    w = w * 0.9\nreturn s",
+        "a name that a loop binds to an array which has another name, and a write to that array",
+    ),
     ("return None", "the gradient of a function that doesn't return one number"),
     ("return x", "the gradient of a function that doesn't return one number"),
 ]

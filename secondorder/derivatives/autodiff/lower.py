@@ -48,6 +48,8 @@ MAX_DEPTH = 25  # of nested calls
 MAX_UNROLLED = 64  # passes of a loop over a tuple
 MAX_CAPTURED = 1 << 16  # bytes of an array that compiled code may hold as a constant
 
+ITERATED = structure.PREFIX + "iterated"  # the arrays that a loop runs over, whatever their names become
+
 BINARY = {
     ast.Add: "add",
     ast.Sub: "sub",
@@ -511,6 +513,7 @@ class Lowering:
             return self.unroll(s, source[1])
         bounds, entry = source
         self.loop(s, bounds, lambda loop: self.bind(s.target, entry(loop.index)), None)
+        self.frame.env.pop(f"{ITERATED}{len(self.loops)}", None)
         return None
 
     def unroll(self, s, values):
@@ -546,6 +549,7 @@ class Lowering:
         if not all(isinstance(v, Value) and v.kind.ndim for v in values):
             self.refuse("a loop over this", "Loop over a range or an array")
         stop = self.arrays.same_length([self.arrays.dims[v][0] for v in values])
+        self.frame.env[f"{ITERATED}{len(self.loops)}"] = tuple(values)
         return (I0, stop, I1), lambda i: entry(i, [self.arrays.index(v, [i]) for v in values])
 
     def range_bounds(self, args):
@@ -1113,7 +1117,8 @@ class Aliases:
     def dead(self, s):
         """Names that nothing reads in a loop or after it."""
         read = structure.names_read([s])
-        return {name for name in self.lowering.frame.env if name not in s._so_live and name not in read}
+        names = [name for name in self.lowering.frame.env if not name.startswith(ITERATED)]
+        return {name for name in names if name not in s._so_live and name not in read}
 
     def references(self, apart):
         """Roots of all arrays that names stand for, in all frames; but for some names of the present frame."""
