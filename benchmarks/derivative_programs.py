@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 
@@ -88,6 +89,10 @@ def logistic_gradient(w, g, X, y, penalty):
     return s / n + 0.5 * penalty * r
 
 
+def logistic_matrix(w, X, y, penalty):
+    return np.mean(np.logaddexp(0.0, -y * (X @ w))) + 0.5 * penalty * np.sum(w**2)
+
+
 def logistic_arrays(xp, scan):
     return lambda w, X, y, penalty: xp.mean(softplus(xp, -y * (X @ w))) + 0.5 * penalty * xp.sum(w**2)
 
@@ -103,14 +108,17 @@ def rates(u, v, a, b, c, d):
     return a * u - b * u * v, d * u * v - c * v
 
 
+compiled_rates = numba.njit(error_model="numpy")(rates)
+
+
 def lotka_volterra(p, u, v, dt, data):
     a, b, c, d = p[0], p[1], p[2], p[3]
     loss = 0.0
     for t in range(data.shape[0]):
-        u1, v1 = rates(u, v, a, b, c, d)
-        u2, v2 = rates(u + 0.5 * dt * u1, v + 0.5 * dt * v1, a, b, c, d)
-        u3, v3 = rates(u + 0.5 * dt * u2, v + 0.5 * dt * v2, a, b, c, d)
-        u4, v4 = rates(u + dt * u3, v + dt * v3, a, b, c, d)
+        u1, v1 = compiled_rates(u, v, a, b, c, d)
+        u2, v2 = compiled_rates(u + 0.5 * dt * u1, v + 0.5 * dt * v1, a, b, c, d)
+        u3, v3 = compiled_rates(u + 0.5 * dt * u2, v + 0.5 * dt * v2, a, b, c, d)
+        u4, v4 = compiled_rates(u + dt * u3, v + dt * v3, a, b, c, d)
         u += dt / 6.0 * (u1 + 2.0 * u2 + 2.0 * u3 + u4)
         v += dt / 6.0 * (v1 + 2.0 * v2 + 2.0 * v3 + v4)
         loss += (u - data[t, 0]) ** 2 + (v - data[t, 1]) ** 2
@@ -228,7 +236,12 @@ CASES = {
     "Rosenbrock, slices, n = 100000": Case(
         rosenbrock_slices, vector(100_000), rosenbrock_gradient, rosenbrock_arrays, (2, 2), (1, 1)
     ),
-    "logistic regression, 10000 x 50": Case(logistic, labelled, logistic_gradient, logistic_arrays, (2, 2), (1, 1)),
+    "logistic regression, 10000 x 50, matrices": Case(
+        logistic_matrix, labelled, logistic_gradient, logistic_arrays, (2, 2), (1, 1)
+    ),
+    "logistic regression, 10000 x 50, loops": Case(
+        logistic, labelled, logistic_gradient, logistic_arrays, (2, 2), (1, 1)
+    ),
     "Lotka-Volterra, 1000 steps of RK4": Case(lotka_volterra, measured, None, lotka_volterra_scan, (3, 5), (5, 20)),
     "network 20-32-1, 2000 samples, loops": Case(
         network_loop, samples, network_gradient, network_arrays, (3, 5), (1 / 1.5, 1 / 1.5)

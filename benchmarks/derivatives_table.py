@@ -38,7 +38,7 @@ LIBRARIES = ("jax", "torch", "autograd")
 def ours(case, arguments, v):
     """name -> call, for f, the generated gradient and product, and the hand-written gradient."""
     x, *args = arguments
-    fun = numba.njit(error_model="numpy")(numba_callees(case.fun))
+    fun = numba.njit(error_model="numpy")(case.fun)
     made = generated(case.fun, [kind_of(numba.typeof(a)) for a in arguments])
     gradient, hvp = made.compiled("gradient"), made.compiled("hvp")
     g, out = np.empty_like(x), np.empty_like(x)
@@ -54,15 +54,6 @@ def ours(case, arguments, v):
         calls["by hand"](), calls["gradient"]()
         assert np.allclose(g, h, rtol=1e-9, atol=1e-12 * np.abs(h).max()), "the hand-written gradient is another"
     return calls
-
-
-def numba_callees(fun):
-    """The function, with the plain functions that it calls compiled."""
-    if "rates" in fun.__code__.co_names:
-        fun.__globals__["rates"] = numba.njit(error_model="numpy", inline="always")(
-            getattr(fun.__globals__["rates"], "py_func", fun.__globals__["rates"])
-        )
-    return fun
 
 
 def of_jax(case, arguments, v):
