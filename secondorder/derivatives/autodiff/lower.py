@@ -1097,7 +1097,7 @@ class Aliases:
         roots = self.lowering.arrays.roots[array]
         self.writes.append(roots)
         for group in self.groups:
-            if group & roots and (group - roots) & self.references(()):
+            if group & roots and (group - roots) & self.references(self.dead(self.lowering.node)):
                 self.refuse()
 
     def parted(self, arrays, since):
@@ -1115,7 +1115,9 @@ class Aliases:
         )
 
     def dead(self, s):
-        """Names that nothing reads in a loop or after it."""
+        """Names that nothing reads in a statement or after it."""
+        if not hasattr(s, "_so_live"):
+            return set()
         read = structure.names_read([s])
         names = [name for name in self.lowering.frame.env if not name.startswith(ITERATED)]
         return {name for name in names if name not in s._so_live and name not in read}
@@ -1364,7 +1366,7 @@ def prepared(source):
 
 
 def structure_live(body, after, always=None):
-    """Give each loop `_so_live`: the names that may be read once it has been left.
+    """Give each statement `_so_live`: the names that may be read after it.
 
     always: names that nested functions read, whenever they are called.
     """
@@ -1372,9 +1374,8 @@ def structure_live(body, after, always=None):
         always = {name for s in body for node in ast.walk(s) for name in captured_names(node)}
     for k, s in enumerate(body):
         reads, bound = structure.exposed(body[k + 1 :])
-        later = reads | (after - bound) | always
+        later = s._so_live = reads | (after - bound) | always
         if isinstance(s, ast.For | ast.While):
-            s._so_live = later
             again = [*s.body, ast.Expr(s.test)] if isinstance(s, ast.While) else s.body
             structure_live(s.body, later | structure.exposed(again)[0], always)
         elif isinstance(s, ast.If):
