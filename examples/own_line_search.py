@@ -35,7 +35,7 @@ def beale(x):
 
 def main():
     for search in (golden, "hager-zhang", "armijo"):
-        result = so.minimize(beale, np.array([1.0, 1.0]), method="bfgs", jac="3-point", options={"line_search": search})
+        result = so.minimize(beale, np.array([1.0, 1.0]), method="bfgs", options={"line_search": search})
         name = search if isinstance(search, str) else search.__name__
         print(f"{name:12} x = {result.x.round(6)}  f = {result.fun:.1e}  {result.nfev:4} evaluations  {result.reason}")
 

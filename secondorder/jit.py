@@ -189,6 +189,12 @@ def keyed_cache(function, key):
     class Cache(FunctionCache):
         _impl_class = Impl
 
+        def load_overload(self, sig, target_context):
+            # a fault is a miss: code that calls a function of a module that this process can't import, say
+            with contextlib.suppress(*CACHE_FAULTS):
+                return super().load_overload(sig, target_context)
+            return None
+
         def _index_key(self, signature, codegen):
             # Numba's would hash the closure, which holds intrinsics with a name of their own in every process
             return signature, codegen.magic_tuple(), key

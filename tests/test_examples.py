@@ -12,7 +12,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 PROMISED = {
     "compare_line_searches": ("hager-zhang", "armijo", "more-thuente", "nonmonotone-average", "fixed", "gtol"),
-    "fit_decay": ("fitted", "3-point differences", "at or below its tolerance"),
+    "fit_decay": ("fitted", "gradient: exact", "at or below its tolerance"),
     "own_line_search": ("golden", "x = [3.  0.5]", "gtol"),
 }
 

@@ -13,7 +13,8 @@ from secondorder.options import SCIPY_NAMES, RunOptions
 from secondorder.problems import PROBLEMS
 from secondorder.status import REASONS
 
-README = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PATH = pathlib.Path(__file__).parents[1] / "README.md"
+README = PATH.read_text(encoding="utf-8")
 
 
 def blocks(language):
@@ -70,7 +71,7 @@ def printed():
     for text, line in blocks("python"):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            exec(compile("\n" * line + text, "README.md", "exec"), names)
+            exec(compile("\n" * line + text, str(PATH), "exec"), names)
         outputs.append(out.getvalue())
     return outputs
 
@@ -81,7 +82,7 @@ def shape(text):
 
 
 def test_programs_run_and_print_what_is_shown(printed):
-    assert len(printed) == 4
+    assert len(printed) == 5
     shown = [text for text, _ in blocks("text")]
     assert [shape(text) for text in printed if text] == [shape(text) for text in shown]
 
@@ -132,7 +133,8 @@ def test_the_table_of_options_has_every_option_and_its_default():
 
 def test_the_ways_to_a_gradient_are_all_there_with_their_cost():
     rows = {row["result.derivatives"]: row["evaluations of f for one gradient"] for row in table("how")}
-    assert set(rows) == {"given"} | {words for words, _ in DIFFERENCES.values()}
+    assert set(rows) == {"given", "exact"} | {words for words, _ in DIFFERENCES.values()}
+    assert rows["given"] == rows["exact"] == "1"
     for words, cost in DIFFERENCES.values():
         assert all(number(rows[words], n=n) == cost(n) for n in (1, 5))
 

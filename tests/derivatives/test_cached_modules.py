@@ -201,3 +201,25 @@ def test_kinds_and_given_source_are_in_the_key():
     kinds = [Kind("f", 1), Kind("f")], [Kind("f", 1), Kind("i")], [Kind("f", 2), Kind("f")]
     keys = {key_of(f, k) for k in kinds} | {key_of(f, kinds[0], source="def f(x, a):\n    return x[0] * a * 2.0\n")}
     assert len(keys) == 4
+
+
+NO_MODULE = """
+import linecache, numba, numpy as np, secondorder as so
+text = '''
+@so.derivative(lambda a: 3.0)
+@numba.njit
+def triple(a):
+    return 3.0 * a
+def f(x):
+    return triple(x[0]) * x[0]
+'''
+linecache.cache["<there>"] = (len(text), None, text.splitlines(True), "<there>")
+names = {"so": so, "numba": numba, "__name__": "not_to_be_imported"}
+exec(compile(text, "<there>", "exec"), names)
+print(so.grad(names["f"])(np.ones(1)), so.minimize(names["f"], np.ones(1)).success)
+"""
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
+def test_code_that_calls_a_function_of_no_module_is_compiled_again(program, folder):
+    assert run(program, folder, NO_MODULE) == run(program, folder, NO_MODULE) == "[6.] True\n"
