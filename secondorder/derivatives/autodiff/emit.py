@@ -105,6 +105,13 @@ class Text:
         self.numbers[hint] = k
         return name
 
+    def opaque(self, fn):
+        """The name of a function that is called as it is."""
+        if fn not in self.names:
+            self.names[fn] = self.fresh(fn.name if fn.name.isidentifier() else "function")
+            self.named[self.names[fn]] = fn.function
+        return self.names[fn]
+
     # --------------------------------------------------------------------------------------------------- text
 
     def line(self, text):
