@@ -246,7 +246,7 @@ def compile_typed(given, args_type, needs, own):
         fun, fun_grad, inner, derivatives, cost = compile_first_order(given, args_type, "fun" in needs, own)
         hvp = compile_hvp(given, args_type, own) if "hvp" in needs else None
         hess = compile_hess(given, args_type, own) if "hess" in needs else None
-    except (NotCompilable, Unsupported):
+    except (NotCompilable, Unsupported, RuntimeWarning):  # the warning, where warnings are errors
         raise
     except Exception as error:  # whatever Numba makes of it
         raise NotCompilable(first_line(error)) from error
@@ -288,14 +288,15 @@ def compile_first_order(given, args_type, needs_fun, own):
         value = make(trampolines.fun, fun) if needs_fun else None
         return value, make(trampolines.complex_step, fun), None, derivatives, cost
     value = make(trampolines.fun, fun)
+    found = value, differences(jac or "2-point"), address_of(value, FUN), derivatives, cost
     if jac is None:  # said only now: where fun itself can't be compiled, that is what is said
         warnings.warn(
-            f"taking differences for the gradient, since there is no exact one: {first_line(refusal)} "
+            f"taking differences for the gradient, since there is no exact one: {first_line(refusal).rstrip('.')}. "
             "Pass jac='2-point' to say that this is meant.",
             RuntimeWarning,
             stacklevel=6,
         )
-    return value, differences(jac or "2-point"), address_of(value, FUN), derivatives, cost
+    return found
 
 
 def exact(fun, args_type):

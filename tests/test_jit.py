@@ -242,7 +242,7 @@ def test_everything_runs_without_compiling(program):
                     r = so.minimize(fun, [-1.2, 1.0], (10.0,), method, jac, options=options)
                     assert r.success, (method, search, r.message)
             try:
-                so.minimize(lambda x: 1 // 0, [1.0], method=method)
+                so.minimize(lambda x: 1 // 0, [1.0], method=method, jac="2-point")
             except ZeroDivisionError as error:
                 assert error.optimize_result.status == 6
             else:

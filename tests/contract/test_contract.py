@@ -296,7 +296,7 @@ def test_the_number_of_allocations_does_not_depend_on_the_number_of_iterations(p
         name, _, rest = line.partition(" ")
         counts, _, nits = rest.partition("] ")
         assert "," not in counts, f"{name} allocates {counts}]"
-        assert nits == "[1, 5, 30]"
+        assert nits.startswith("[1, 5, ") and int(nits[7:-1]) > 10, f"{name}: {nits}"
 
 
 # ------------------------------------------------------------------------------------------------- 8, 9: counts, bits

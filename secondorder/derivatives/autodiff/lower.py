@@ -18,6 +18,7 @@ import types as python_types
 from typing import NamedTuple
 
 import numpy as np
+from numba.core.registry import cpu_target
 
 from secondorder.derivatives.autodiff import numpy_functions, structure
 from secondorder.derivatives.autodiff.arrays import Arrays, Lazy, captured
@@ -239,11 +240,12 @@ class Lowering:
         self.value(s.value)
 
     def follow_Raise(self, s):
-        """The exception becomes a Check."""
-        text = "the function raises here"
-        if isinstance(s.exc, ast.Call) and s.exc.args and isinstance(s.exc.args[0], ast.Constant):
-            text = str(s.exc.args[0].value)
-        self.b.append(Check(NO, text))
+        """The exception becomes a Check: ValueError with a fixed text, as others can't be told apart there."""
+        call = s.exc
+        plain = isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords
+        if not (plain and isinstance(call.args[0], ast.Constant)) or self.value(call.func) != Known(ValueError):
+            self.refuse("an exception other than ValueError with a fixed text", "Return np.inf or np.nan instead")
+        self.b.append(Check(NO, str(call.args[0].value)))
 
     def follow_FunctionDef(self, s):
         """A nested function is followed where it is called."""
@@ -1011,6 +1013,8 @@ class Lowering:
                 "Write it as a loop, or give its derivative with @so.derivative",
                 node,
             )
+        if python is function and has_overload(function):
+            self.refuse(f"{function.__name__!r}, which Numba replaces by an overload", "Call an @njit function", node)
         source = Source(python)
         self.followed.append(python)
         body, _ = prepared(source)
@@ -1345,6 +1349,13 @@ def described(node, what, hint):
 def vars_of(node):
     """lower, upper, step of a slice node."""
     return node.lower, node.upper, node.step
+
+
+def has_overload(function):
+    """Does Numba run something else in place of this plain Python function?"""
+    context = cpu_target.typing_context
+    context.refresh()
+    return context._lookup_global(function) is not None
 
 
 def module_of(function):
