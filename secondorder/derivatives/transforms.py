@@ -26,25 +26,28 @@ from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import JIT_DISABLED, type_of
 
 # Bodies of the public functions, around the generated ones. {rest}: the further arguments, each with a comma before it.
+LIKE_X = "if v.shape != x.shape:\n    raise ValueError('v must have the shape of x')\n"
 BODIES = {
     "grad": ("", ("gradient",), "g = np.empty_like(x)\ngradient(x, g{rest})\nreturn g"),
     "value_and_grad": ("", ("gradient",), "g = np.empty_like(x)\nf = gradient(x, g{rest})\nreturn f, g"),
-    "hvp": ("v", ("hvp",), "out = np.empty_like(x)\nhvp(x, v, out{rest})\nreturn out"),
+    "hvp": ("v", ("hvp",), LIKE_X + "out = np.empty_like(x)\nhvp(x, v, out{rest})\nreturn out"),
     "hvp_columns": (
         "v",
         ("hvp",),
+        "if v.shape[:-1] != x.shape:\n"
+        "    raise ValueError('v must have the shape of x, with one more axis for several directions')\n"
         "out, hv = np.empty_like(v), np.empty_like(x)\n"
         "for k in range(v.shape[1]):\n"
         "    hvp(x, v[:, k].copy(), hv{rest})\n"
         "    out[:, k] = hv\n"
         "return out",
     ),
-    "jvp": ("v", ("jvp",), "return jvp(x, v{rest})"),
+    "jvp": ("v", ("jvp",), LIKE_X + "return jvp(x, v{rest})"),
     "vjp": ("w", ("vjp",), "g = np.empty_like(x)\nvjp(x{rest}, w, g)\nreturn g"),
     "gauss_newton": (
         "v",
         ("jvp", "vjp"),
-        "r, u = jvp(x, v{rest})\ng = np.empty_like(x)\nvjp(x{rest}, u, g)\nreturn g",
+        LIKE_X + "r, u = jvp(x, v{rest})\ng = np.empty_like(x)\nvjp(x{rest}, u, g)\nreturn g",
     ),
     "jacobian": (
         "",

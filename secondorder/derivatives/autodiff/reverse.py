@@ -214,6 +214,9 @@ class Reverse:
             if v.kind.ndim == 0:
                 self.accumulate(adjoints, v, w)
             elif v in self.active:
+                for axis in range(w.kind.ndim):
+                    same = self.b.op("eq", self.b.shape(w, axis), self.b.shape(run(v), axis))
+                    self.b.check(same, "w must have the shape of what the function returns")
                 self.add_to(run.shadow[v], w)
         return adjoints, params
 
