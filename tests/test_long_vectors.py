@@ -13,6 +13,7 @@ from secondorder.backends import threads
 from secondorder.jit import JIT_DISABLED, address_of, compiled, function_at
 from secondorder.linalg import chunks
 from secondorder.methods import l_bfgs
+from tests.halving import halving, halving_twin
 from tests.naive import methods as naive
 
 pytestmark = [
@@ -37,27 +38,6 @@ def jac(x, weights):
     for i in range(x.shape[0]):
         g[i] = weights[i] * x[i] + x[i] ** 3
     return g
-
-
-@njit
-def halving(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, control, data):
-    """alpha = 1, 1/2, 1/4, ... until f falls by 1e-4 alpha slope."""
-    alpha = 1.0
-    for _ in range(60):
-        for i in range(x.shape[0]):
-            xt[i] = x[i] + alpha * d[i]
-        ft = fun_grad(xt, gt, data)
-        if ft <= f + 1e-4 * alpha * slope:
-            return alpha, ft
-        alpha *= 0.5
-    return 0.0, f
-
-
-def halving_twin(f, g, x, d, k):
-    alpha, slope = 1.0, g(x) @ d
-    while not f(x + alpha * d) <= f(x) + 1e-4 * alpha * slope:
-        alpha *= 0.5
-    return alpha
 
 
 @pytest.fixture

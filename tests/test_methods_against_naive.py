@@ -14,6 +14,7 @@ from secondorder.jit import HVP, address_of, typed
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import bfgs
 from secondorder.problems import PROBLEMS
+from tests.halving import halving, halving_twin
 from tests.naive import methods as naive
 from tests.naive.line_searches import strong_wolfe
 
@@ -45,27 +46,6 @@ def exact(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, contro
 def exact_twin(f, g, x, d, k):
     slope = g(x) @ d
     return slope / (slope - g(x + d) @ d)
-
-
-@njit
-def halving(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, control, data):
-    """alpha = 1, 1/2, 1/4, ... until f falls by 1e-4 alpha slope."""
-    alpha = 1.0
-    for _ in range(60):
-        for i in range(x.shape[0]):
-            xt[i] = x[i] + alpha * d[i]
-        ft = fun_grad(xt, gt, data)
-        if ft <= f + 1e-4 * alpha * slope:
-            return alpha, ft
-        alpha *= 0.5
-    return 0.0, f
-
-
-def halving_twin(f, g, x, d, k):
-    alpha, slope = 1.0, g(x) @ d
-    while not f(x + alpha * d) <= f(x) + 1e-4 * alpha * slope:
-        alpha *= 0.5
-    return alpha
 
 
 TWINS = {

@@ -190,20 +190,9 @@ class Fusion:
                 return False
         return True
 
-    def movable(self, block, k, position):
-        """Can the second loop move up to the first, taking along what it needs?"""
-        first, second = Effects(block[k], self.group), Effects(block[position], self.group)
-        behind = [first]
-        for op in block[k + 1 : position]:
-            here = Effects(op, self.group)
-            if isinstance(op, Loop | Check) or any(here.needs(o) for o in behind):
-                behind.append(here)
-        return not any(second.needs(o) for o in behind[1:])
-
-    def merge(self, block, k, position):
-        """Put the second loop into the first; returns the position of the merged loop."""
-        first, second = block[k], block[position]
-        before, behind, kept = [], [], [Effects(first, self.group)]
+    def parted(self, block, k, position):
+        """The ops between two loops: (those that may come before the first, those that may not or need it)."""
+        before, behind, kept = [], [], [Effects(block[k], self.group)]
         for op in block[k + 1 : position]:
             here = Effects(op, self.group)
             if isinstance(op, Loop | Check) or any(here.needs(o) for o in kept):
@@ -211,6 +200,17 @@ class Fusion:
                 behind.append(op)
             else:
                 before.append(op)
+        return before, behind
+
+    def movable(self, block, k, position):
+        """Can the second loop move up to the first, taking along what it needs?"""
+        second = Effects(block[position], self.group)
+        return not any(second.needs(Effects(op, self.group)) for op in self.parted(block, k, position)[1])
+
+    def merge(self, block, k, position):
+        """Put the second loop into the first; returns the position of the merged loop."""
+        first, second = block[k], block[position]
+        before, behind = self.parted(block, k, position)
         rename = Renaming()
         rename.of[second.index] = first.index
         for o in walk(second.body):

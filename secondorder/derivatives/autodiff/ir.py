@@ -72,7 +72,7 @@ class Named(Value):
 
 
 ZERO, ONE = Const(0.0), Const(1.0)
-NO, YES = Const(False), Const(True)
+NO = Const(False)
 I0, I1 = Const(0), Const(1)
 
 
