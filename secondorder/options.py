@@ -49,12 +49,8 @@ class Parsed(NamedTuple):
 
 def known_names(module):
     """All option names that a method takes."""
-    return (
-        *RunOptions._fields[:-1],
-        *SELECTORS,
-        *[f for f in SearchOptions._fields if f != "initial"],
-        *module.Options._fields,
-    )
+    of_search = (*SELECTORS, *[f for f in SearchOptions._fields if f != "initial"]) if module.SEARCH else ()
+    return (*RunOptions._fields[:-1], *of_search, *module.Options._fields)
 
 
 def unknown_names(module, options):
@@ -74,15 +70,7 @@ def parse(method, module, searches, options):
             f"{hint}Known: {', '.join(known)}"
         )
     options = {SCIPY_NAMES.get(name, name): value for name, value in options.items() if value is not None}
-    selected = {name: options.pop(name, module.SEARCH[name]) for name in SELECTORS}
-    for name, table in (("initial_step", INITIAL_STEPS), ("line_search", searches)):
-        if isinstance(selected[name], str):
-            selected[name] = lookup(name, selected[name], table)
-    if selected["initial_step"] not in INITIAL_STEPS.values():
-        raise ValueError(f"option initial_step={selected['initial_step']!r} must be one of {', '.join(INITIAL_STEPS)}")
-    search = {name: value for name, value in module.SEARCH.items() if name not in SELECTORS}
-    search |= {name: value for name, value in options.items() if name in SearchOptions._fields}
-    search["initial"] = selected["initial_step"]
+    line_search, search = parse_search(module, searches, options) if module.SEARCH else (None, {})
     own = {name: value for name, value in options.items() if name in module.Options._fields}
     for name, table in getattr(module, "NAMED", {}).items():
         if isinstance(own.get(name), str):
@@ -93,9 +81,21 @@ def parse(method, module, searches, options):
     run["strict"] = "gtol" in run or "grtol" in run
     if "gtol" in run:
         run.setdefault("grtol", 0.0)
-    return Parsed(
-        check(RunOptions, run), check(SearchOptions, search), check(module.Options, own), selected["line_search"]
-    )
+    return Parsed(check(RunOptions, run), check(SearchOptions, search), check(module.Options, own), line_search)
+
+
+def parse_search(module, searches, options):
+    """(line search, fields of SearchOptions) of a method that has a search. Takes SELECTORS out of options."""
+    selected = {name: options.pop(name, module.SEARCH[name]) for name in SELECTORS}
+    for name, table in (("initial_step", INITIAL_STEPS), ("line_search", searches)):
+        if isinstance(selected[name], str):
+            selected[name] = lookup(name, selected[name], table)
+    if selected["initial_step"] not in INITIAL_STEPS.values():
+        raise ValueError(f"option initial_step={selected['initial_step']!r} must be one of {', '.join(INITIAL_STEPS)}")
+    search = {name: value for name, value in module.SEARCH.items() if name not in SELECTORS}
+    search |= {name: value for name, value in options.items() if name in SearchOptions._fields}
+    search["initial"] = selected["initial_step"]
+    return selected["line_search"], search
 
 
 def lookup(argument, name, table):

@@ -35,6 +35,8 @@ class OptimizeResult(dict):
         Seconds.
     method, derivatives, backend : str
         The method; how gradients were made; "compiled" or "python".
+    second_derivatives : str or None
+        How Hessians or their products were made: "given", "exact", "differences of gradients"; None: not needed.
     hess_inv : ndarray, shape (n, n)
         Of bfgs: its approximation of the inverse Hessian.
     history : dict of ndarray

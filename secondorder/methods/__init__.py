@@ -4,11 +4,13 @@ A method's module has NEEDS (what of the objective it uses), SEARCH (its line se
 Options (a NamedTuple of its own options), n_work, n_memory and solve. To add a method: one such file and one row here.
 """
 
-from secondorder.methods import bfgs, cg, gradient_descent, l_bfgs
+from secondorder.methods import arc, bfgs, cg, gradient_descent, l_bfgs, trust_exact
 
 METHODS = {
     "gradient-descent": gradient_descent,
     "cg": cg,
     "bfgs": bfgs,
     "l-bfgs": l_bfgs,
+    "trust-exact": trust_exact,
+    "arc": arc,
 }
