@@ -11,9 +11,9 @@ From v_1 = start / |start|, with full reorthogonalisation:
     5.  v_{j+1} = w / beta_j
 
 |H| is the largest |H v_j| so far, so rtol has no units. From a random start each extreme eigenvalue is found with
-probability one, the smallest to within eps |H| after some ln(n) / sqrt(eps) steps ([3] lemma 9); from a start that is
-orthogonal to its eigenvector, never in theory: don't start from a unit vector or a gradient. Of an eigenvalue that
-repeats one vector is found, that in the direction of the start.
+probability one, to within eps |H| after some ln(n) / sqrt(eps) steps ([3] theorem 4.2); from a start that is orthogonal
+to its eigenvector, never in theory: don't start from a unit vector or a gradient. Of an eigenvalue that repeats one
+vector is found, that in the direction of the start.
 
 `locked` rows of V, orthonormal, are left out: the iteration runs in their orthogonal complement.
 
@@ -23,8 +23,8 @@ References
 ----------
 [1] Golub, Van Loan. Matrix Computations, 4th ed. Johns Hopkins, 2013. Section 10.1.
 [2] Parlett. The Symmetric Eigenvalue Problem. SIAM, 1998. Chapter 13.
-[3] Royer, O'Neill, Wright. A Newton-CG algorithm with complexity guarantees for smooth unconstrained optimization.
-    Math. Prog. 180 (2020) 451-488. doi:10.1007/s10107-019-01362-7
+[3] Kuczynski, Wozniakowski. Estimating the largest eigenvalue by the power and Lanczos algorithms with a random start.
+    SIAM J. Matrix Anal. Appl. 13 (1992) 1094-1122. doi:10.1137/0613066
 """
 
 import math
