@@ -27,7 +27,8 @@ PARTS = {
     "problems": set(),
     "control": {"linalg", "status", "jit"},
     "line_searches": {"control", "linalg", "status", "jit"},
-    "methods": {"control", "line_searches", "linalg", "status", "jit", "subproblems"},
+    "krylov": {"control", "linalg", "status", "jit"},
+    "methods": {"control", "krylov", "line_searches", "linalg", "status", "jit", "subproblems"},
     "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
     "options": {"line_searches"},
@@ -295,7 +296,9 @@ def test_every_search_file_is_in_the_table():
     assert files - {"memory", "trial", "initial-step"} == set(LINE_SEARCHES)
 
 
-KERNELS = [path for path in FILES if part(NAMES[path]) in ("methods", "line_searches", "linalg", "elementary")]
+KERNELS = [
+    path for path in FILES if part(NAMES[path]) in ("methods", "line_searches", "linalg", "krylov", "elementary")
+]
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=NAMES.get)

@@ -1,6 +1,6 @@
 r"""Cholesky factorization H = L L' of a symmetric positive definite matrix, and solving with it.
 
-Row by row ([1] algorithm 4.2.2, by inner products of rows, which are contiguous):
+Row by row ([1] section 4.2), by inner products of rows, which are contiguous:
 
     L_ij = (H_ij - sum_{k<j} L_ik L_jk) / L_jj,  j < i;     L_ii = sqrt(d_i),  d_i = H_ii - sum_{k<i} L_ik^2
 
@@ -12,7 +12,7 @@ Only lower triangles are read and written. n^3 / 6 multiplications and additions
 
 References
 ----------
-[1] Golub, Van Loan. Matrix Computations, 4th ed. Johns Hopkins, 2013. Section 4.2.
+[1] Golub, Van Loan. Matrix Computations, 4th ed. Johns Hopkins, 2013.
 [2] Higham. Accuracy and Stability of Numerical Algorithms, 2nd ed. SIAM, 2002. Chapter 10.
 """
 

@@ -28,25 +28,13 @@ References
 import math
 
 from secondorder.jit import inlined, leaf
+from secondorder.linalg.symmetric import largest_below
 from secondorder.linalg.vectors import dot
 
 EPS = 2.0**-52
 MAX_STEPS = 60  # QL steps for an eigenvalue; [1] allows 30, 1.7 is the average
 MAX_SWEEPS = 30  # of Jacobi; six or so are usual
 TINY, HUGE = 2.0**-300, 2.0**300  # squares in between neither over- nor underflow
-
-
-@leaf
-def largest_below(A):
-    """max |A_ij| over the lower triangle; nan if an element is nan or infinite."""
-    top, bad = 0.0, 0.0  # bad stays 0 while all is finite
-    for i in range(A.shape[0]):
-        row = A[i]
-        for j in range(i + 1):
-            a = abs(row[j])
-            top = a if a > top else top
-            bad += a - a
-    return top + bad
 
 
 @leaf
