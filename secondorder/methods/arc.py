@@ -9,8 +9,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
     5.  sigma <- RELAX sigma if rho >= GOOD; after a rejected or poor step, the sigma for which the step would have the
         length that a trust region would be given (subproblems.radius)
 
-sigma starts where the step has the length of the Cauchy step. A rejected step costs one evaluation of f and its
-gradient, no Hessian and no factorization.
+sigma starts where its term matters as much as the curvature at the length of the Cauchy step. A rejected step costs one
+evaluation of f and its gradient, no Hessian and no factorization.
 
 Cost of an iteration: one Hessian, some 6 n^3 for its eigenvectors, f and g at each trial. Memory: n + 7 vectors of
 length n.
@@ -32,20 +32,19 @@ from secondorder.jit import leaf
 from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.radius import GOOD, POOR, first_radius, shrinking
+from secondorder.subproblems.radius import GOOD, POOR, RELAX, first_weight, shrinking
 from secondorder.subproblems.secular import cubic, multiplier
 from secondorder.subproblems.spectrum import curvature_along, decompose, from_coordinates, to_coordinates
 
 NEEDS = ("grad", "hess")
 SEARCH = None
 N_VECTORS = 8
-RELAX = 0.2
 
 
 class Options(NamedTuple):
     """Options of adaptive cubic regularisation."""
 
-    sigma0: float = 0.0  # first weight of the cubic term, >= 0; 0: such that the step has the Cauchy step's length
+    sigma0: float = 0.0  # first weight of the cubic term, >= 0; 0: from the curvature along g
     eta: float = 1e-4  # accept a step if rho >= eta, in [0, 1/4)
 
 
@@ -60,7 +59,7 @@ def n_memory(n, options):
 
 
 @leaf
-def weight(w, c, length, sigma):
+def heavier(w, c, length, sigma):
     """The sigma for which the step of the cubic model has this length; at least twice the present one."""
     lam = multiplier(w, c, length)
     return max(2.0 * sigma, lam / length)
@@ -81,14 +80,14 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
             decompose(V, w, y)  # 2
             to_coordinates(V, g, c)
             if sigma == 0.0:
-                sigma = weight(w, c, first_radius(math.sqrt(dot(g, g)), curvature_along(w, c), norm_inf(x), f), 0.0)
+                sigma = first_weight(math.sqrt(dot(g, g)), curvature_along(w, c), norm_inf(x), f)
         pred, length = cubic(w, c, sigma, y)  # 3
         from_coordinates(V, y, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 4
         if rho >= GOOD:  # 5
             sigma *= RELAX
         elif not rho >= POOR:
-            sigma = weight(w, c, shrinking(f, ft, slope) * length, sigma)
+            sigma = heavier(w, c, shrinking(f, ft, slope) * length, sigma)
         if rho >= options.eta:
             rejections = 0
             f = accept(x, f, xt, ft, 1.0, slope, control)

@@ -8,8 +8,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
     4.  rho = (f(x) - f(x + s)) / pred;  x <- x + s if rho >= eta, else back to 3 with a smaller radius    ([1] 6.1.1)
     5.  delta follows rho (subproblems.radius)
 
-The first radius is the length of the Cauchy step. A rejected step costs one evaluation of f and its gradient, no Hessian
-and no factorization. Where the Hessian is not finite the step goes along -g.
+The first radius is the length of the Cauchy step. A rejected step costs one evaluation of f and its gradient, no
+Hessian and no factorization. Where the Hessian is not finite the step goes along -g.
 
 Cost of an iteration: one Hessian, some 6 n^3 for its eigenvectors, f and g at each trial. Memory: n + 7 vectors of
 length n.

@@ -6,9 +6,11 @@ With the model m(s) = f + g's + s'Hs / 2 and pred = f - m(s) > 0 a step is judge
 
 and accepted if rho >= eta. Then, with |s| the step's length in the norm of the region,
 
-    delta <- t |s|            if rho < POOR, t in [SHRINK_MOST, SHRINK_LEAST] the minimizer of the parabola through
-                              f(x), g's and f(x + s)                                      ([1] section 17.1.. [2])
-    delta <- max(delta, GROW |s|)  if rho >= GOOD and the step ended at the boundary
+    delta <- t |s|                  if rho < POOR, t in [SHRINK_MOST, SHRINK_LEAST] the minimizer of the parabola
+                                    through f(x), g's and f(x + s)                         ([2] p. 143)
+    delta <- max(delta, GROW |s|)   if rho >= GOOD and the step ended at the boundary
+
+The weight of a cubic model follows the same rule: it is chosen by the length that the step is to have.
 
 Everything is relative: multiplying f or x by a power of two changes no decision. nan fails each test, so that a step to
 where f is not finite is rejected and the radius shrinks.
@@ -26,6 +28,7 @@ from secondorder.jit import leaf
 POOR, GOOD = 0.25, 0.75  # [1] section 6.1
 SHRINK_MOST, SHRINK_LEAST = 0.1, 0.5  # [2] p. 144
 GROW = 2.5
+RELAX = 0.2  # of the weight of a cubic term, after a good step
 AT_BOUNDARY = 0.8  # a step of at least this part of the radius was held back by it
 
 
@@ -39,6 +42,14 @@ def first_radius(gnorm, ghg, xnorm, f):
         return xnorm
     length = abs(f) / gnorm
     return length if 0.0 < length < math.inf else 1.0
+
+
+@leaf
+def first_weight(gnorm, ghg, xnorm, f):
+    """sigma of a cubic model whose term equals the curvature along g, or the slope, at the first radius."""
+    length = first_radius(gnorm, ghg, xnorm, f)
+    sigma = abs(ghg) / (gnorm * gnorm) / length
+    return sigma if 0.0 < sigma < math.inf else gnorm / (length * length)
 
 
 @leaf

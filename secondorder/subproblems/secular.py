@@ -6,7 +6,8 @@ In the coordinates y = V s, with c = V g, both models fall into their components
     cubic             min c'y + sum w_i y_i^2 / 2 + sigma |y|^3 / 3
 
 A global minimizer has (w_i + lambda) y_i = -c_i, w_1 + lambda >= 0, and lambda >= 0, lambda (delta - |y|) = 0 for the
-first ([1] corollary 7.2.2), lambda = sigma |y| for the second ([2] theorem 3.1). Where lambda is not 0 it is the zero of
+first ([1] corollary 7.2.2), lambda = sigma |y| for the second ([2] theorem 3.1). Where lambda is not 0 it is the zero
+of
 
     1 / |y(lambda)| - 1 / delta     or     1 / |y(lambda)| - sigma / lambda,
 
@@ -47,7 +48,7 @@ def sums(w, c, mu):
 
 @leaf
 def finish(w, c, mu, tau, y):
-    """y from mu, tau along the first eigenvector; returns -(c'y + sum w_i y_i^2 / 2), a sum of positive terms, and |y|."""
+    """y from mu, with tau along the first eigenvector. Returns -(c'y + sum w_i y_i^2 / 2), positive terms, and |y|."""
     lam = max(mu - w[0], 0.0)
     energy, yy = 0.0, 0.0
     for i in range(w.shape[0]):

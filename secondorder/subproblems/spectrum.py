@@ -1,4 +1,4 @@
-"""A Hessian by its eigenvectors, and vectors in their coordinates: y = V s, s = V' y, the rows of V the eigenvectors."""
+"""A Hessian by its eigenvectors, the rows of V, and vectors in their coordinates: y = V s, s = V' y."""
 
 from secondorder.jit import leaf
 from secondorder.linalg.eigen import symmetric_eigen
