@@ -30,6 +30,7 @@ from typing import NamedTuple
 from secondorder.control import GNORM, N_ITER, F, accept, hessian, stopping_test
 from secondorder.jit import leaf
 from secondorder.linalg.cholesky import cholesky, solve_cholesky
+from secondorder.linalg.modified_cholesky import gill_murray_wright, schnabel_eskow, solve_permuted
 from secondorder.linalg.vectors import copy, dot, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
@@ -40,8 +41,14 @@ NEEDS = ("grad", "hess")
 SEARCH = {"line_search": "strong-wolfe", "initial_step": "constant"}
 N_VECTORS = 7
 
-ABSOLUTE, SHIFT = 0, 1
-NAMED = {"modification": {"absolute": ABSOLUTE, "shift": SHIFT}}
+ABSOLUTE, SHIFT, GILL_MURRAY_WRIGHT, SCHNABEL_ESKOW = 0, 1, 2, 3
+MODIFICATIONS = {
+    "absolute": ABSOLUTE,
+    "shift": SHIFT,
+    "gill-murray-wright": GILL_MURRAY_WRIGHT,
+    "schnabel-eskow": SCHNABEL_ESKOW,
+}
+NAMED = {"modification": MODIFICATIONS}
 MAX_SHIFTS = 200
 FIRST_SHIFT = 1e-3  # beta of [1] algorithm 3.3, here in units of the largest element
 
@@ -104,6 +111,20 @@ def shift(H, L, g, diagonal, d):
 
 
 @leaf
+def diagonal(H, L, g, modification, perm, scratch, d):
+    """d <- -(H + E)^{-1} g, E diagonal. False if H is not finite."""
+    if modification == GILL_MURRAY_WRIGHT:
+        largest = gill_murray_wright(H, L, perm)
+    else:
+        largest = schnabel_eskow(H, L, perm, scratch)
+    if math.isnan(largest):
+        return False
+    solve_permuted(L, perm, g, d, scratch)
+    scale(-1.0, d, d)
+    return True
+
+
+@leaf
 def direction(H, L, g, options, w, c, y, d):
     """d <- the step 2. False: d = -g."""
     done = False
@@ -113,8 +134,10 @@ def direction(H, L, g, options, w, c, y, d):
         done = True
     elif options.modification == ABSOLUTE:
         done = absolute(H, g, options.floor, w, c, y, d)
-    else:
+    elif options.modification == SHIFT:
         done = shift(H, L, g, w, d)
+    else:
+        done = diagonal(H, L, g, options.modification, w, c, d)
     slope = dot(g, d)
     if done and slope < 0.0 and not math.isinf(slope):
         return True
