@@ -34,7 +34,7 @@ from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems.radius import GOOD, POOR, RELAX, first_weight, shrinking
 from secondorder.subproblems.secular import cubic, multiplier
-from secondorder.subproblems.spectrum import curvature_along, decompose, from_coordinates, to_coordinates
+from secondorder.subproblems.spectrum import along, decompose, from_coordinates, to_coordinates
 
 NEEDS = ("grad", "hess")
 SEARCH = None
@@ -77,10 +77,10 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
     while reason == RUNNING:
         if rejections == 0:
             hessian(hess, x, V, control, data)
+            if sigma == 0.0:
+                sigma = first_weight(math.sqrt(dot(g, g)), along(V, g), norm_inf(x), f)
             decompose(V, w, y)  # 2
             to_coordinates(V, g, c)
-            if sigma == 0.0:
-                sigma = first_weight(math.sqrt(dot(g, g)), curvature_along(w, c), norm_inf(x), f)
         pred, length = cubic(w, c, sigma, y)  # 3
         from_coordinates(V, y, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 4

@@ -1,7 +1,8 @@
 r"""More and Sorensen's step within a radius, from Cholesky factorizations of H + lambda I.
 
-s minimizes g's + s'Hs / 2 over |s| <= delta if (H + lambda I) s = -g with H + lambda I positive semidefinite, lambda >= 0
-and lambda (delta - |s|) = 0. lambda is a zero of 1 / delta - 1 / |s(lambda)|, or in the hard case -lambda_1.
+s minimizes g's + s'Hs / 2 over |s| <= delta if (H + lambda I) s = -g with H + lambda I positive semidefinite,
+lambda >= 0 and lambda (delta - |s|) = 0. lambda is a zero of 1 / delta - 1 / |s(lambda)|, or in the hard case minus the
+lowest eigenvalue.
 
     1.  bounds low <= lambda <= high from the diagonal, Gerschgorin's circles and |g| / delta           ([1] p. 560)
     2.  H + lambda I = L D L'; where it is not positive definite, low = lambda and lambda is cut in half to high
@@ -80,7 +81,7 @@ def energy(L, v, scratch):
 
 @leaf
 def nearly_null(L, z, scratch):
-    """z <- a unit vector with a small z'(L D L') z, which is returned. [1] has LINPACK's estimate, with the same aim."""
+    """z <- a unit vector with a small z'(L D L') z, which is returned. [1] has LINPACK's estimate for it."""
     n = z.shape[0]
     for i in range(n):  # no direction is orthogonal to it by design of the problem
         z[i] = math.cos(1.0 + 2.0 * i)
@@ -109,7 +110,7 @@ def finish(g, s, lam, sas):
 
 @leaf
 def step_within(H, L, g, delta, guess, s, z, scratch):
-    """s <- the step within delta; guess: lambda of an earlier step. Returns the Step; pred = nan where none was found."""
+    """s <- the step within delta; guess: lambda of an earlier step. Returns the Step; pred = nan: none was found."""
     gnorm = math.sqrt(dot(g, g))
     lower, upper = gerschgorin(H)
     if not math.isfinite(lower) or not math.isfinite(upper):

@@ -33,9 +33,9 @@ def from_coordinates(V, y, s):
 
 
 @leaf
-def curvature_along(w, c):
-    """g'Hg, where c are the coordinates of g."""
+def along(H, v):
+    """v'Hv."""
     total = 0.0
-    for i in range(w.shape[0]):
-        total += w[i] * c[i] * c[i]
+    for i in range(v.shape[0]):
+        total += v[i] * dot(H[i], v)
     return total
