@@ -380,9 +380,10 @@ def result_of(run, reason, begun, detail=None):
         elapsed=time.perf_counter() - begun,
         method=plan.name,
         derivatives=typed.derivatives,
-        second_derivatives=typed.second_derivatives,
         backend=typed.backend,
     )
+    if typed.second_derivatives is not None:
+        result["second_derivatives"] = typed.second_derivatives
     if run.extra_fields is not None:
         result.update(run.extra_fields)
     if plan.run.history:

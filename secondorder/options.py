@@ -27,6 +27,8 @@ class RunOptions(NamedTuple):
 
 # What scipy calls by another name.
 SCIPY_NAMES = {
+    "initial_trust_radius": "delta0",
+    "max_trust_radius": "delta_max",
     "maxcor": "m",
     "maxls": "max_trials",
     "maxfun": "maxfev",
@@ -36,6 +38,10 @@ SCIPY_NAMES = {
 
 SELECTORS = ("line_search", "initial_step")
 UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
+AT_LEAST_0 = (
+    *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
+    *("delta0", "sigma0", "spectral", "lower"),
+)
 
 
 class Parsed(NamedTuple):
@@ -147,15 +153,19 @@ def broken_law(name, value):
     """The law that value breaks, or None. nan breaks every law."""
     if isinstance(value, float) and math.isnan(value):
         return "a number, not nan"
-    if name in ("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"):
+    if name in AT_LEAST_0:
         return None if value >= 0 else "at least 0"
-    if name in ("maxfev", "m", "max_trials", "window"):
+    if name in ("maxfev", "m", "max_trials", "window", "pairs"):
         if name == "window" and value > MAX_WINDOW:
             return f"at most {MAX_WINDOW}"
         return None if value >= 1 else "at least 1"
     if name in UNIT_INTERVAL:
         return None if 0 <= value < 1 else "in [0, 1)"
-    if name in ("alpha", "alpha_max", "restart") and not isinstance(value, bool):
+    if name in ("eta_max", "floor"):
+        return None if 0 < value < 1 else "in (0, 1)"
+    if name == "eta":
+        return None if 0 <= value < 0.25 else "in [0, 1/4)"
+    if name in ("alpha", "alpha_max", "restart", "delta_max") and not isinstance(value, bool):
         return None if value > 0 else "positive"
     if name == "expand":
         return None if value > 1 else "greater than 1"
