@@ -54,6 +54,7 @@ PARTS = {
     "compare": {
         "__init__",
         "backends",
+        "derivatives",
         "jit",
         "line_searches",
         "methods",

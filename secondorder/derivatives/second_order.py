@@ -31,6 +31,7 @@ from secondorder.jit import (
     function_at,
     intp,
     matrix,
+    register_jitable,
     typed,
     vector,
 )
@@ -59,6 +60,7 @@ def product_from_matrix(hess, x, v, out, data):
     return 0.0
 
 
+@register_jitable
 def matrix_from_products(hvp, x, H, data):
     """H <- a column for each unit vector, made symmetric."""
     n = x.shape[0]
