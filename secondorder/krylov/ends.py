@@ -24,7 +24,9 @@ ENDS = {
     CONVERGED: End(True, "converged", "the tolerance is met"),
     INVARIANT: End(True, "invariant subspace", "the subspace is invariant: what was found in it is exact"),
     LEAST_SQUARES: End(
-        True, "least squares", "the system has no solution: the residual is as small as it can be, and A r is small"
+        True,
+        "least squares",
+        "A r is so small that no x leaves less of r: the system has no solution, or hardly has one",
     ),
     NONPOSITIVE_CURVATURE: End(
         False, "nonpositive curvature", "a direction p with p'Ap <= 0 was met: the matrix is not positive definite"
