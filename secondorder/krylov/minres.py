@@ -11,8 +11,8 @@ oldbeta beside it:
     4.  w = (v - oldepsilon w_{k-2} - delta w_{k-1}) / gamma;   s <- s + phi w
         r <- s^2 r - phibar c v_{k+1}
 
-    stop if |r| <= rtol |b|, or |H r| <= artol |H| |r|: no s does better, the system has no solution. |H r| / |r| reaches
-    some sqrt(eps) |H| before rounding takes over: stop too if it was small and has grown since, without less |r|
+    stop if |r| <= rtol |b|, or |H r| <= artol |H| |r|: no s does better, the system has no solution. |H r| / |r| gets
+    to some sqrt(eps) |H| before rounding takes over: stop too if it was small and has grown since, without less |r|
 
 Where H is positive definite so is r'Hr; a value <= 0 shows that it isn't, and r is then a direction of nonpositive
 curvature, with r'b >= 0 ([3] theorem 1). Where M is given, norms of residuals are those of M^{-1} and r stands for
