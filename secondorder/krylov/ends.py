@@ -10,6 +10,7 @@ NOT_DEFINITE = 4
 MAX_STEPS = 5
 NOT_FINITE = 6
 STOPPED = 7
+ROUNDING = 8
 
 
 class End(NamedTuple):
@@ -36,5 +37,6 @@ ENDS = {
     NOT_FINITE: End(
         False, "not finite", "a product, the right side or the start is nan or infinite, or the start is 0"
     ),
+    ROUNDING: End(False, "rounding", "rounding keeps the residual from getting any smaller"),
     STOPPED: End(False, "stopped", "the run was stopped from outside: a signal, the clock or a budget"),
 }
