@@ -520,7 +520,8 @@ class Search:
                 return self.pairs(ritz.end, pairs, top)
             top = max(top, ritz.norm)
             pairs, improved = self.merged(pairs, self.wanted_of(V, locked, memory, ritz.steps))
-            alone = ritz.end != INVARIANT or (self.k == 1 and self.start is None)
+            # from a random start the extreme values are all there, if one of each is enough
+            alone = ritz.end != INVARIANT or (self.start is None and self.k * sum(self.sides) == 1)
             locked += ritz.steps
             if alone or not improved or locked >= most:
                 return self.pairs(ritz.end, pairs, top)
