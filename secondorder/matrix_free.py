@@ -4,6 +4,7 @@ The front door of `krylov`: the operator becomes a typed product (`operators`), 
 and what came out is checked with one more product and said in words.
 """
 
+import functools
 import math
 import threading
 from dataclasses import dataclass
@@ -131,6 +132,12 @@ ENTRIES = {
 }
 
 
+@functools.cache
+def compiled_entry(entry):
+    """The entry as Python calls it."""
+    return entry_point(compiled(entry, ENTRIES[entry], "entry"))
+
+
 class Products:
     """An operator with the control block of one run: counts, scale, signals."""
 
@@ -148,7 +155,7 @@ class Products:
 
     def run(self, entry, *arguments):
         """The compiled entry with this operator and these arguments."""
-        function = entry_point(compiled(entry, ENTRIES[entry], "entry"))
+        function = compiled_entry(entry)
         self.call = lambda: function(self.operator.hvp, self.operator.data, self.control.address, *arguments)
         return interruptible(self) if self.in_python else self()
 

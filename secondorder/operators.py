@@ -35,10 +35,9 @@ class Operator:
         "compiled", or "python" where products run in the interpreter.
     """
 
-    def __init__(self, n, typed, data=0, x=None, size=1.0, backend="compiled", keep=(), close=None):
+    def __init__(self, n, hvp, data=0, x=None, size=1.0, backend="compiled", keep=(), close=None):
         self.n, self.size, self.backend = n, size, backend  # n: None where any vector will do; size: of a matrix
-        self.typed = typed  # the dispatcher of the typed product
-        self.hvp, self.data = address_of(typed, HVP), data
+        self.hvp, self.data = hvp, data  # address of the typed product, and what it is called with
         self.x = x  # the point, of a Hessian
         self._keep, self._close = keep, close
 
@@ -51,7 +50,7 @@ class Operator:
         """The product with a vector, as an array."""
         v = real_vector("v", v, self.n)
         out = np.full_like(v, np.nan)
-        entry_point(compiled(run_product, RUN_PRODUCT, "entry"))(self.hvp, self.data, self.point(v.size), v, out)
+        compiled_product()(self.hvp, self.data, self.point(v.size), v, out)
         return out
 
     def point(self, n):
@@ -71,6 +70,18 @@ def run_product(hvp, address, x, v, out):
     """One product, by address."""
     _hvp_at(hvp)(x, v, out, (address, 0))
     return 0
+
+
+@functools.cache
+def compiled_product():
+    """`run_product` as Python calls it."""
+    return entry_point(compiled(run_product, RUN_PRODUCT, "entry"))
+
+
+@functools.cache  # looking up an address takes longer than a small solve
+def address_of_matrix(product):
+    """Address of a product of `krylov.matrices`."""
+    return address_of(compiled(product, HVP), HVP)
 
 
 # --------------------------------------------------------------------------------------- matrices and functions
@@ -115,14 +126,20 @@ def check_matrix(A, name):
 
 
 def check_symmetry(A, size, name):
-    """u'Av = v'Au to within rounding, for two random vectors."""
-    u, v = np.random.default_rng(0).standard_normal((2, A.shape[0]))
-    asymmetry, scale = abs(u @ (A @ v) - v @ (A @ u)), np.linalg.norm(u) * np.linalg.norm(v) * size
-    if asymmetry > 1e-10 * scale:
+    """u'Av = v'Au to within rounding, for two vectors that have nothing to do with A; size: max |A_ij|."""
+    phases = np.arange(1.0, A.shape[0] + 1.0)
+    u, v = np.cos(phases), np.sin(phases * phases)
+    asymmetry = abs(u @ (A @ v) - v @ (A @ u))
+    if asymmetry > 1e-10 * A.shape[0] * size:
         raise ValueError(
-            f"{name} is not symmetric: u'{name}v and v'{name}u differ by {asymmetry:.3g} for random u and v. "
+            f"{name} is not symmetric: u'{name}v and v'{name}u differ by {asymmetry:.3g} for arbitrary u and v. "
             f"Pass 0.5 * ({name} + {name}.T), or solve the normal equations"
         )
+
+
+def largest(values):
+    """max |value|; nan if one is nan, 0 if there are none."""
+    return float(max(-values.min(), values.max())) if values.size else 0.0
 
 
 def dense(A, name="A"):
@@ -138,11 +155,11 @@ def dense(A, name="A"):
         )
     check_matrix(given, name)
     matrix = np.ascontiguousarray(given, dtype=np.float64)
-    size = float(np.max(np.abs(matrix)))
+    size = largest(matrix)
     if np.isfinite(size):  # else the run says so
         check_symmetry(matrix, size, name)
     native = Native((matrix,))
-    return Operator(given.shape[0], compiled(matrices.dense, HVP), native.address, size=size, keep=native)
+    return Operator(given.shape[0], address_of_matrix(matrices.dense), native.address, size=size, keep=native)
 
 
 def sparse(A, name="A"):
@@ -150,13 +167,13 @@ def sparse(A, name="A"):
     check_matrix(A, name)
     rows = A.tocsr()
     values = np.ascontiguousarray(rows.data, dtype=np.float64)
-    size = float(np.max(np.abs(values), initial=0.0))
+    size = largest(values)
     if np.isfinite(size):
         check_symmetry(rows, size, name)
     kind = np.int32 if rows.indices.dtype == np.int32 == rows.indptr.dtype else np.int64
     indices, starts = (np.ascontiguousarray(part, dtype=kind) for part in (rows.indices, rows.indptr))
     native = Native((values, indices, starts))
-    product = compiled(matrices.short_csr if kind is np.int32 else matrices.csr, HVP)
+    product = address_of_matrix(matrices.short_csr if kind is np.int32 else matrices.csr)
     return Operator(A.shape[0], product, native.address, size=size, keep=native)
 
 
@@ -174,7 +191,8 @@ def from_python(n, hessp, args=(), x=None, functions=None):
     """Of a Python function hessp(x, v, *args) -> H v, or of InPython functions."""
     handle = in_python.register(functions or in_python.InPython(Given(None, None, hessp), args))
     close = functools.partial(in_python.release, handle)
-    return Operator(n, compiled(in_python.hvp, HVP, "bridge"), handle, x, backend="python", close=close)
+    bridge = address_of(compiled(in_python.hvp, HVP, "bridge"), HVP)
+    return Operator(n, bridge, handle, x, backend="python", close=close)
 
 
 def function(A, args, name, n=None):
@@ -190,7 +208,7 @@ def function(A, args, name, n=None):
             f"{first_line(error)}. For a function that runs in Python, pass scipy.sparse.linalg.LinearOperator"
         ) from error
     pinned = Pinned(args, args_type)
-    return Operator(n, typed, pinned.address, keep=(pinned, A))
+    return Operator(n, address_of(typed, HVP), pinned.address, keep=(pinned, typed))
 
 
 _typed = {}
@@ -278,7 +296,7 @@ def hessian_at(fun, x, args=(), hessp=None):
                 ) from error
         else:
             pinned = Pinned(args, args_type)
-            return Operator(x.size, typed, pinned.address, x, keep=(pinned, given))
+            return Operator(x.size, address_of(typed, HVP), pinned.address, x, keep=(pinned, typed))
     functions = in_python.InPython.of_objective if isinstance(fun, Objective) else in_python.InPython
     return from_python(x.size, None, x=x, functions=functions(given, args))
 

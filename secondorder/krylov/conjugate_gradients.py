@@ -27,7 +27,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import product, stopped
-from secondorder.jit import inlined, loop
+from secondorder.jit import leaf, loop
 from secondorder.krylov.ends import (
     CONVERGED,
     MAX_STEPS,
@@ -36,7 +36,7 @@ from secondorder.krylov.ends import (
     NOT_FINITE,
     STOPPED,
 )
-from secondorder.linalg.vectors import axpby, axpy, copy, dot
+from secondorder.linalg.vectors import axpby, copy, dot
 
 N_VECTORS = 4
 P = 1  # row of work that the last direction is in
@@ -54,13 +54,47 @@ class Solution(NamedTuple):
     norm: float  # max |H p| / |p|: at most |H|
 
 
-@inlined
-def apply_inverse(precondition, preconditioned, x, r, z, data):
-    """z <- M^{-1} r."""
-    if preconditioned:
-        precondition(x, r, z, data)
-    else:
-        copy(r, z)
+@leaf
+def three_products(p, h):
+    """(p'p, p'h, h'h) in one pass."""
+    n = p.shape[0]
+    a0, a1, a2, a3 = 0.0, 0.0, 0.0, 0.0
+    b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0
+    c0, c1, c2, c3 = 0.0, 0.0, 0.0, 0.0
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        p0, p1, p2, p3 = p[i], p[i + 1], p[i + 2], p[i + 3]
+        h0, h1, h2, h3 = h[i], h[i + 1], h[i + 2], h[i + 3]
+        a0, a1, a2, a3 = a0 + p0 * p0, a1 + p1 * p1, a2 + p2 * p2, a3 + p3 * p3
+        b0, b1, b2, b3 = b0 + p0 * h0, b1 + p1 * h1, b2 + p2 * h2, b3 + p3 * h3
+        c0, c1, c2, c3 = c0 + h0 * h0, c1 + h1 * h1, c2 + h2 * h2, c3 + h3 * h3
+    for i in range(whole, n):
+        a0, b0, c0 = a0 + p[i] * p[i], b0 + p[i] * h[i], c0 + h[i] * h[i]
+    return (a0 + a2) + (a1 + a3), (b0 + b2) + (b1 + b3), (c0 + c2) + (c1 + c3)
+
+
+@leaf
+def take_step(alpha, p, h, s, r):
+    """s <- s + alpha p, r <- r - alpha h; returns r'r: one pass."""
+    n = p.shape[0]
+    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        s[i], s[i + 1] = s[i] + alpha * p[i], s[i + 1] + alpha * p[i + 1]
+        s[i + 2], s[i + 3] = s[i + 2] + alpha * p[i + 2], s[i + 3] + alpha * p[i + 3]
+        r0, r1, r2, r3 = (
+            r[i] - alpha * h[i],
+            r[i + 1] - alpha * h[i + 1],
+            r[i + 2] - alpha * h[i + 2],
+            r[i + 3] - alpha * h[i + 3],
+        )
+        s0, s1, s2, s3 = s0 + r0 * r0, s1 + r1 * r1, s2 + r2 * r2, s3 + r3 * r3
+        r[i], r[i + 1], r[i + 2], r[i + 3] = r0, r1, r2, r3
+    for i in range(whole, n):
+        s[i] += alpha * p[i]
+        r[i] -= alpha * h[i]
+        s0 += r[i] * r[i]
+    return (s0 + s2) + (s1 + s3)
 
 
 @loop
@@ -74,7 +108,8 @@ def conjugate_gradients(
     NONPOSITIVE_CURVATURE, that of the curvature found, and s is what was reached before it (0 at the first step). b may
     not be s.
     """
-    r, p, h, z = work[0], work[P], work[2], work[3]
+    r, p, h = work[0], work[P], work[2]
+    z = work[3] if preconditioned else r
     for i in range(s.shape[0]):
         s[i] = 0.0
     copy(b, r)
@@ -94,8 +129,10 @@ def conjugate_gradients(
         if stopped(control):
             return Solution(STOPPED, steps, residual, math.sqrt(ss), curvature, norm)
 
-        apply_inverse(precondition, preconditioned, x, r, z, precondition_data)  # 1
-        before, rz = rz, dot(r, z)
+        before, rz = rz, rr  # 1
+        if preconditioned:
+            precondition(x, r, z, precondition_data)
+            rz = dot(r, z)
         if not rz > 0.0:
             end = NOT_DEFINITE if math.isfinite(rz) else NOT_FINITE
             return Solution(end, steps, residual, math.sqrt(ss), curvature, norm)
@@ -109,17 +146,15 @@ def conjugate_gradients(
 
         product(hvp, x, p, h, control, data)  # 2
         steps += 1
-        length, php = dot(p, p), dot(p, h)
+        length, php, hh = three_products(p, h)
         curvature = php / length
-        norm = max(norm, math.sqrt(dot(h, h) / length))
+        norm = max(norm, math.sqrt(hh / length))
         if not curvature > EPS * norm:
             end = NONPOSITIVE_CURVATURE if math.isfinite(php) and math.isfinite(norm) else NOT_FINITE
             return Solution(end, steps, residual, math.sqrt(ss), curvature, norm)
 
         alpha = rz / php  # 3
-        axpy(alpha, p, s, s)
-        axpy(-alpha, h, r, r)
+        rr = take_step(alpha, p, h, s, r)
         ss += alpha * (2.0 * sp + alpha * pp)
-        rr = dot(r, r)
         if not math.isfinite(rr):
             return Solution(NOT_FINITE, steps, math.nan, math.sqrt(ss), curvature, norm)

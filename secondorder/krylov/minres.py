@@ -36,8 +36,8 @@ References
 import math
 
 from secondorder.control import product, stopped
-from secondorder.jit import loop
-from secondorder.krylov.conjugate_gradients import Solution, apply_inverse
+from secondorder.jit import inlined, loop
+from secondorder.krylov.conjugate_gradients import Solution
 from secondorder.krylov.ends import (
     CONVERGED,
     LEAST_SQUARES,
@@ -47,7 +47,7 @@ from secondorder.krylov.ends import (
     NOT_FINITE,
     STOPPED,
 )
-from secondorder.linalg.vectors import axpby, axpy, copy, dot, scale
+from secondorder.linalg.vectors import axpby, axpy, axpy_dot, copy, dot, scale
 
 N_VECTORS = 7
 R = 6  # row of work that M^{-1} r is in
@@ -56,6 +56,15 @@ EPS = 2.0**-52
 WORSE, SMALL, NO_LESS = 8.0, 1e-5, 1e-11
 ARTOL = 2.0**-24  # what |H r| / (|H| |r|) can be expected to reach,
 FLOOR = 2.0**-46  # and what is rounding in any case
+
+
+@inlined
+def apply_inverse(precondition, preconditioned, x, r, z, data):
+    """z <- M^{-1} r."""
+    if preconditioned:
+        precondition(x, r, z, data)
+    else:
+        copy(r, z)
 
 
 @loop
@@ -110,9 +119,7 @@ def minres(
         scale(1.0 / beta, y, v)
         product(hvp, x, v, y, control, data)
         steps += 1
-        if oldbeta > 0.0:
-            axpy(-beta / oldbeta, older, y, y)
-        alpha = dot(v, y)
+        alpha = axpy_dot(-beta / oldbeta, older, y, v) if oldbeta > 0.0 else dot(y, v)
         axpy(-alpha / beta, old, y, older)
         older, old = old, older
         apply_inverse(precondition, preconditioned, x, old, y, precondition_data)
