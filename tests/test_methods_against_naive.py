@@ -63,7 +63,7 @@ TWINS = {
         ),
         *(
             (
-                {"beta": "hz", "theta": theta, "eta": eta, "descent": -np.inf},
+                {"beta": "hz", "theta": theta, "lower": eta, "descent": -np.inf},
                 functools.partial(naive.cg, beta=functools.partial(naive.hager_zhang_beta, theta=theta, eta=eta)),
             )
             for theta, eta in ((1.0, 0.4), (2.0, 0.01))

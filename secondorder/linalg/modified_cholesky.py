@@ -1,4 +1,6 @@
-r"""Modified Cholesky: L L' = P (H + E) P', E diagonal and >= 0, zero where H is safely positive definite.
+r"""Modified Cholesky: L D L' = P (H + E) P', E diagonal and >= 0, zero where H is safely positive definite.
+
+L and D lie as in `cholesky`.
 
 `gill_murray_wright`: H = L D L' with each d_j raised as far as needed ([1] section 4.4.2.2, [2]). At step j,
 with c the elements of what is left of the matrix:
@@ -42,7 +44,7 @@ MU = 0.1
 
 @leaf
 def gill_murray_wright(H, L, perm):
-    """L, perm <- the factor of P (H + E) P', by [1]; returns max E_ii, nan where H is not finite.
+    """L, perm <- the factors of P (H + E) P', by [1]; returns max E_ii, nan where H is not finite.
 
     Only the lower triangle of H (n, n) is read; L may be H, and its upper triangle is scratch. Row k of L belongs to
     variable perm[k] (n,).
@@ -76,7 +78,7 @@ def gill_murray_wright(H, L, perm):
 
 @leaf
 def schnabel_eskow(H, L, perm, bounds):
-    """L, perm <- the factor of P (H + E) P', by [3]; returns max E_ii, nan where H is not finite.
+    """L, perm <- the factors of P (H + E) P', by [3]; returns max E_ii, nan where H is not finite.
 
     Only the lower triangle of H (n, n) is read; L may be H, and its upper triangle is scratch. Row k of L belongs to
     variable perm[k] (n,); bounds (n,) is scratch.
@@ -206,13 +208,10 @@ def unit_factor(L):
 
 @leaf
 def finish(A):
-    """Lower triangle <- U' sqrt(D), from U and D in the upper one."""
-    n = A.shape[0]
-    for k in range(n):
-        A[k, k] = math.sqrt(A[k, k])
-    for i in range(n):
+    """Lower triangle <- U', from U in the upper one; D stays on the diagonal."""
+    for i in range(A.shape[0]):
         for j in range(i):
-            A[i, j] = A[j, i] * A[j, j]
+            A[i, j] = A[j, i]
 
 
 @leaf
