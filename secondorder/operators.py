@@ -17,8 +17,9 @@ from secondorder.objective import (
     Given,
     Objective,
     as_compiled,
-    compile_hvp,
+    exact_second,
     first_line,
+    given_second,
     identity,
     library_of,
 )
@@ -184,12 +185,13 @@ def linear_operator(A, name="A"):
         raise TypeError(f"{name} must be real; its dtype is {dtype}")
     if len(A.shape) != 2 or A.shape[0] != A.shape[1]:
         raise ValueError(f"{name} has shape {A.shape}; a square operator is needed")
-    return from_python(A.shape[0], lambda x, v, *args: np.ravel(A.matvec(v)))
+    given = Given(None, hessp=lambda x, v: np.ravel(A.matvec(v)))
+    return from_python(A.shape[0], in_python.InPython(given, ()))
 
 
-def from_python(n, hessp, args=(), x=None, functions=None):
-    """Of a Python function hessp(x, v, *args) -> H v, or of InPython functions."""
-    handle = in_python.register(functions or in_python.InPython(Given(None, None, hessp), args))
+def from_python(n, functions, x=None):
+    """Of InPython functions."""
+    handle = in_python.register(functions)
     close = functools.partial(in_python.release, handle)
     bridge = address_of(compiled(in_python.hvp, HVP, "bridge"), HVP)
     return Operator(n, bridge, handle, x, backend="python", close=close)
@@ -237,20 +239,20 @@ def typed_function(A, args_type):
 # --------------------------------------------------------------------------------------------------- Hessians
 
 
-def hessian_at(fun, x, args=(), hessp=None):
+def hessian_at(fun, x, args=(), *, hessp=None, hess=None):
     """The Hessian of a function at a point, known by its products: for `cg`, `minres` and `lanczos`.
 
     Parameters
     ----------
     fun : callable or Objective
         ``fun(x, *args) -> float``, in the language of docs/differentiable.md: its Hessian products are generated. Or an
-        `Objective` with hvp, or a function of JAX, PyTorch or autograd from an adapter.
+        `Objective` with hvp or hess, or a function of JAX, PyTorch or autograd from an adapter.
     x : array_like, shape (n,)
         The point.
     args : tuple
         Further arguments of fun.
-    hessp : callable, optional
-        ``hessp(x, v, *args) -> H(x) v``, if it is not to be generated.
+    hessp, hess : callable, optional
+        ``hessp(x, v, *args) -> H(x) v`` or ``hess(x, *args) -> H(x)``, if products are not to be generated.
 
     Returns
     -------
@@ -260,7 +262,7 @@ def hessian_at(fun, x, args=(), hessp=None):
     Raises
     ------
     Unsupported
-        Where fun has no generated derivatives and hessp is not given.
+        Where fun has no generated derivatives and neither hessp nor hess is given.
 
     Examples
     --------
@@ -276,35 +278,43 @@ def hessian_at(fun, x, args=(), hessp=None):
     """
     if not isinstance(fun, Objective) and not callable(fun):
         raise TypeError(f"fun must be callable; it is {fun!r:.200}")
-    if hessp is not None and not callable(hessp):
-        raise TypeError(f"hessp must be callable; it is {hessp!r:.200}")
-    if isinstance(fun, Objective) and fun.hvp is None:
-        raise ValueError("the Objective has no hvp: make it with Objective(fun_grad, hvp=...)")
-    x = real_vector("x", x).copy()
-    args = args if isinstance(args, tuple) else (args,)
-    given, args_type = Given(fun, None, hessp), type_of(args)
+    for name, value in (("hessp", hessp), ("hess", hess)):
+        if value is not None and not callable(value):
+            raise TypeError(f"{name} must be callable; it is {value!r:.200}")
+    if isinstance(fun, Objective) and fun.hvp is None and fun.hess is None:
+        raise ValueError("the Objective has neither hvp nor hess: make it with Objective(fun_grad, hvp=...)")
+    x, args = real_vector("x", x).copy(), args if isinstance(args, tuple) else (args,)
+    given, args_type = Given(fun, None, hessp, hess), type_of(args)
     if not library_of(fun) and args_type is not None:
         try:
             typed = typed_hvp(given, args_type)
         except Unsupported:
             raise
-        except Exception as error:
-            if hessp is None and not isinstance(fun, Objective):
+        except Exception as error:  # whatever Numba makes of what was given
+            if hessp is None and hess is None and not isinstance(fun, Objective):
                 raise Unsupported(
-                    f"the Hessian of {fun!r:.100} ({first_line(error)})",
-                    "Pass hessp=, which may run in Python, or a scipy.sparse.linalg.LinearOperator in place of this",
+                    f"the Hessian of {fun!r:.100} ({first_line(error)})", "Pass hessp=, which may run in Python"
                 ) from error
         else:
             pinned = Pinned(args, args_type)
             return Operator(x.size, address_of(typed, HVP), pinned.address, x, keep=(pinned, typed))
     functions = in_python.InPython.of_objective if isinstance(fun, Objective) else in_python.InPython
-    return from_python(x.size, None, x=x, functions=functions(given, args))
+    return from_python(x.size, functions(given, args), x)
 
 
 def typed_hvp(given, args_type):
     """The typed product of an objective's Hessian."""
-    key = ("hessian", identity(given.fun), given.hessp and identity(given.hessp), args_type)
-    return remembered(key, lambda: compile_hvp(given, args_type, trampolines.copied))
+
+    def make():
+        function = given_second("hvp", given, args_type, trampolines.copied)
+        if function is None:
+            function, refusal = exact_second("hvp", given, args_type)
+            if function is None:
+                raise refusal
+        return function
+
+    ways = [way and identity(way) for way in (given.hessp, given.hess)]
+    return remembered(("hessian", identity(given.fun), *ways, args_type), make)
 
 
 def real_vector(name, value, n=None):

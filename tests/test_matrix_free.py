@@ -32,6 +32,16 @@ def quadratic(x, A):
     return f
 
 
+def gradient(x, g, A):
+    g[:] = A @ x
+    return 0.5 * x @ g
+
+
+def product(x, v, out, A):
+    x[0] = v[0]  # a copy
+    out[:] = A @ v
+
+
 class Counted(LinearOperator):
     def __init__(self, A):
         self.A, self.calls = A, 0
@@ -56,6 +66,8 @@ FORMS = {
     "plain function": lambda A: (getattr(times, "py_func", times), (0.5 * A, 2.0)),
     "hessian": lambda A: (so.hessian_at(quadratic, np.ones(len(A)), (A,)), ()),
     "hessp": lambda A: (so.hessian_at(quadratic, np.ones(len(A)), (A,), hessp=lambda x, v, A: A @ v), ()),
+    "hess": lambda A: (so.hessian_at(quadratic, np.ones(len(A)), (A,), hess=lambda x, A: 1.0 * A), ()),
+    "objective": lambda A: (so.hessian_at(so.Objective(gradient, hvp=product), np.ones(len(A)), (A,)), ()),
     "hessian in Python": lambda A: (so.hessian_at(lambda x: None, np.ones(len(A)), hessp=in_python(A)), ()),
 }
 IN_PYTHON = {"linear operator", "hessian in Python"}
@@ -321,7 +333,7 @@ REFUSED = [
     (lambda: so.hessian_at(3.0, B), TypeError, "fun must be callable; it is 3.0"),
     (lambda: so.hessian_at(quadratic, B, hessp=1), TypeError, "hessp must be callable; it is 1"),
     (lambda: so.hessian_at(lambda x: sorted(x)[0], B), so.Unsupported, "sorted"),
-    (lambda: so.hessian_at(so.Objective(lambda x, g: 0.0), B), ValueError, "the Objective has no hvp"),
+    (lambda: so.hessian_at(so.Objective(lambda x, g: 0.0), B), ValueError, "the Objective has neither hvp nor hess"),
     (lambda: so.hessian_at(quadratic, np.eye(3)), ValueError, "x has shape (3, 3); a vector"),
 ]
 
