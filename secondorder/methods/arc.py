@@ -38,7 +38,7 @@ from secondorder.subproblems.spectrum import along, decompose, from_coordinates,
 
 NEEDS = ("grad", "hess")
 SEARCH = None
-N_VECTORS = 8
+N_VECTORS = 7
 
 
 class Options(NamedTuple):

@@ -11,8 +11,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
 Negative curvature is a direction here and never an error: g'p < 0 for each direction of conjugate gradients, so d goes
 down. P is I, a function of the user's, or the L-BFGS matrix of the last steps ([2]).
 
-Cost of an iteration: a Hessian product for each CG step, f and g as the search asks. Memory: min(2 n, m) + 7 vectors of
-length n, with P = "l-bfgs" also 2 * pairs. If the search fails, -g is tried once.
+Cost of an iteration: a Hessian product for each CG step, f and g as the search asks. Memory: min(2 n, m) + 9 vectors of
+length n, with P = "l-bfgs" 2 (pairs - 1) more. If the search fails, -g is tried once.
 
 Differs from [1]: step 2 on negative curvature, where [1] keeps z, or takes -g if z = 0.
 

@@ -11,7 +11,7 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x), P ~ H^{-1} a p
 
 The first radius is the length of the Cauchy step.
 
-Cost of an iteration: a Hessian product for each CG step, f and g at each trial. Memory: min(2 n, m) + 7 vectors of
+Cost of an iteration: a Hessian product for each CG step, f and g at each trial. Memory: min(2 n, m) + 9 vectors of
 length n.
 
 References
