@@ -1,13 +1,14 @@
 r"""Trust region with truncated conjugate gradients (Steihaug, Toint), from Hessian products only.
 
-Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x), P ~ H^{-1} a preconditioner, M = P^{-1}:
+Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x), P ~ H^{-1} a preconditioner (by default a diagonal that
+learns from the products, subproblems.preconditioner), M = P^{-1}:
 
     1.  stop if |g|_inf <= gtol
     2.  s: conjugate gradients on H s = -g until |H s + g|_P <= eta_k |g|_P, or out of the region |s|_M <= delta, or
         along a direction p with p'Hp <= 0 to its boundary, or m steps are done          ([1]; eta_k: forcing)
     3.  rho = (f(x) - f(x + s)) / pred;  x <- x + s if rho >= eta, else back to 2 with a smaller radius, on the path
         that is there already: no products                                               ([2] algorithm 6.1.1)
-    4.  delta follows rho (subproblems.radius)
+    4.  delta follows rho (subproblems.radius), and M, so that the last step keeps its length
 
 The first radius is the length of the Cauchy step.
 
@@ -29,7 +30,7 @@ from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
-from secondorder.subproblems.preconditioner import NONE, PRECONDITIONERS, n_pairs_memory, preconditioner_in, renew
+from secondorder.subproblems.preconditioner import DIAGONAL, PRECONDITIONERS, n_pairs_memory, preconditioner_in, renew
 from secondorder.subproblems.radius import first_radius, next_radius
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg, walk
 
@@ -45,7 +46,8 @@ class Options(NamedTuple):
     m: int = 200  # most CG steps of an iteration, >= 1
     forcing: int = ROOT  # the rule for eta_k, by name
     eta_max: float = 0.1  # largest eta_k, in (0, 1)
-    preconditioner: int = NONE  # by name, or a function P(x, v, out, data): out <- P v
+    # by name, or a function P(x, v, out, data): out <- P v; CUTEst, 2026-11: a quarter of the products with "diagonal"
+    preconditioner: int = DIAGONAL  # and barriers, at whose walls a round region creeps
     delta0: float = 0.0  # first radius, >= 0; 0: the length of the Cauchy step
     delta_max: float = math.inf  # largest radius, > 0
     eta: float = 1e-4  # accept a step if rho >= eta, in [0, 1/4); [2] p. 116

@@ -535,7 +535,7 @@ def first_step(method):
     larger.
     """
     if METHODS[method].NEEDS != ("grad",):  # steps are as long as the model says
-        return {"maxiter": 8}
+        return {"maxiter": 8} | ({"preconditioner": "none"} if method == "trust-ncg" else {})
     plain = {"initial_step": "constant", "alpha": 2.0**-10, "maxiter": 8}
     return plain | ({"explore": 0} if method == "bfgs" else {})
 
