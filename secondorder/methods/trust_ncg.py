@@ -1,7 +1,7 @@
 r"""Trust region with truncated conjugate gradients (Steihaug, Toint), from Hessian products only.
 
-Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x), P ~ H^{-1} a preconditioner (by default a diagonal that
-learns from the products, subproblems.preconditioner), M = P^{-1}:
+Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x), P ~ H^{-1} a preconditioner (by default a diagonal
+that learns from the products, subproblems.preconditioner), M = P^{-1}:
 
     1.  stop if |g|_inf <= gtol
     2.  s: conjugate gradients on H s = -g until |H s + g|_P <= eta_k |g|_P, or out of the region |s|_M <= delta, or
