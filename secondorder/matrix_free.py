@@ -202,7 +202,8 @@ class LinearSolution:
     n_products : int
         Products with A, all of them.
     curvature : float
-        v'Av / v'v of cg's last direction, the least of those of minres' residuals; nan before the first.
+        v'Av / v'v: of minres the least of those of its residuals, of cg that of its last direction, or the least if it
+        started more than once; nan before the first.
     direction : ndarray, shape (n,), or None
         Of cg, where the reason is "nonpositive curvature": the direction of it.
     norm : float
