@@ -19,10 +19,10 @@ import numpy as np
 from secondorder import control as c
 from secondorder.backends import serial
 from secondorder.derivatives.trampolines import copied
-from secondorder.jit import HVP, address_of
+from secondorder.jit import HVP, address_of, type_of
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
-from secondorder.objective import BY_DIFFERENCES, DIFFERENCES, Objective, typed_objective
+from secondorder.objective import BY_DIFFERENCES, DIFFERENCES, Given, Objective, typed_objective
 from secondorder.options import FUNCTIONS, lookup, parse
 from secondorder.result import OptimizeResult
 from secondorder.status import (
@@ -75,8 +75,9 @@ def minimize(
     args : tuple, optional
         Further arguments of fun, jac, hess and hessp. New values of the same types compile nothing.
     method : str or module, optional
-        A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". A module of one's own with
-        the same skeleton will do.
+        A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". "auto" chooses by the number
+        of variables and by whether there are second derivatives (`secondorder.choice`). A module of one's own with the
+        same skeleton will do.
     jac : callable, True, "exact", "2-point", "3-point" or "cs", optional
         ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g). "exact": the gradient is generated from the source
         of fun (docs/differentiable.md); Unsupported is raised where it can't be. Or differences: forward, central, or
@@ -140,6 +141,10 @@ def minimize(
         refuse_constraints(bounds, constraints)
     check_functions(fun, jac, hess, hessp, callback, backend)
     jac = jac.lower() if isinstance(jac, str) else jac
+    if isinstance(method, str) and method.lower() == "auto":
+        from secondorder.choice import choose
+
+        method = choose(Given(fun, jac, hessp, hess), type_of(args), x.shape[0], backend)
     plan = find_plan(method, tol, options)
     if hess is not None or hessp is not None:
         warn_unused(plan, hess, hessp)

@@ -55,7 +55,9 @@ class Parsed(NamedTuple):
 
 
 def known_names(module):
-    """All option names that a method takes."""
+    """All option names that a method takes; None: those that every method takes."""
+    if module is None:
+        return RunOptions._fields[:-1]
     of_search = (*SELECTORS, *[f for f in SearchOptions._fields if f != "initial"]) if module.SEARCH else ()
     return (*RunOptions._fields[:-1], *of_search, *module.Options._fields)
 

@@ -37,8 +37,10 @@ PARTS = {
     "adapters": {"objective"},
     "checking": {"derivatives", "objective"},
     "backends": {"control", "derivatives", "jit", "line_searches", "linalg", "result", "status"},
+    "choice": {"derivatives", "objective"},
     "minimize": {
         "backends",
+        "choice",
         "checking",
         "control",
         "derivatives",
