@@ -202,7 +202,8 @@ class LinearSolution:
     n_products : int
         Products with A, all of them.
     curvature : float
-        v'Av / v'v of cg's last direction, the least of those of minres' residuals; nan before the first.
+        v'Av / v'v: of minres the least of those of its residuals, of cg that of its last direction, or the least if it
+        started more than once; nan before the first.
     direction : ndarray, shape (n,), or None
         Of cg, where the reason is "nonpositive curvature": the direction of it.
     norm : float
@@ -240,7 +241,7 @@ def cg(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None):
     rtol, atol : float
         Stop at |b - A x|_2 <= max(rtol |b|_2, atol).
     maxiter : int, optional
-        Products that may be made; max(1000, 10 n) if not given.
+        Products that may be made, besides the one that checks the result; max(1000, 10 n) if not given.
 
     Returns
     -------
@@ -334,10 +335,13 @@ class System:
             top = max(top, found.norm / products.scale)
             if end == NONPOSITIVE_CURVATURE:
                 direction = work[direction_row].copy()
-            if found.steps > 0:
-                self.x += s * (products.scale / unit)
+            if s.any():
+                x = self.x
+                self.x = x + s * (products.scale / unit)
                 r = self.residual()
                 size = norm(r)
+                if entry is run_minres and not size <= before:  # the error of x grows with the square of A's condition
+                    self.x, size = x, before
             if end != CONVERGED or size <= target:
                 break
             if not size <= 0.5 * before:

@@ -1,7 +1,7 @@
 r"""MINRES for H s = b with H symmetric, indefinite or singular: s minimises |b - H s| over the Krylov subspaces.
 
-Lanczos' process with M^{-1} H from M^{-1} b, whose tridiagonal matrix is factored as it grows, T = Q R ([1] section 5,
-the names are those of its implementation by the authors). Of step k, with v the Lanczos vector, alpha = v'Hv and beta,
+Lanczos' process with M^{-1} H from M^{-1} b, whose tridiagonal matrix is factored as it grows, T = Q R ([1]; the
+names are those of its implementation by the authors). Of step k, with v the Lanczos vector, alpha = v'Hv and beta,
 oldbeta beside it:
 
     1.  the reflection before: delta = c dbar + s alpha,  gbar = s dbar - c alpha,  epsilon = s beta,  dbar = -c beta
@@ -15,8 +15,7 @@ oldbeta beside it:
     to some sqrt(eps) |H| before rounding takes over: stop too if it was small and has grown since, without less |r|
 
 Where H is positive definite so is r'Hr; a value <= 0 shows that it isn't, and r is then a direction of nonpositive
-curvature, with r'b >= 0 ([3] theorem 1). Where M is given, norms of residuals are those of M^{-1} and r stands for
-M^{-1} r.
+curvature, with r'b >= 0 ([3]). Where M is given, norms of residuals are those of M^{-1} and r stands for M^{-1} r.
 
 A singular system without a solution is solved in the least squares sense; s then may have a component in the null space
 of H, which is as good as none.

@@ -1,6 +1,6 @@
 r"""Indefinite factorization P A P' = L D L', D of blocks of order 1 and 2: inertia, solutions, negative curvature.
 
-Pivots by rook search ([1] section 4.1, [2] algorithm 11.5), which bounds L and so what the blocks of D can tell of A.
+Pivots by rook search ([1], [2] algorithm 11.5), which bounds L and so what the blocks of D can tell of A.
 Of what is left of the matrix, omega_i being the largest element beside the diagonal in column i, alpha = (1+sqrt 17)/8:
 
     1.  |a_11| >= alpha omega_1: a block of order 1
@@ -100,9 +100,9 @@ def eliminate_two(A, k):
     p, q = A[k], A[k + 1]
     for i in range(k + 2, n):
         s, t = solve_block(A[k, k], A[k, k + 1], A[k + 1, k + 1], p[i], q[i])
-        below = A[i]
-        for j in range(i, n):
-            below[j] -= s * p[j] + t * q[j]
+        below, f, g = A[i, i:], p[i:], q[i:]
+        for j in range(n - i):
+            below[j] -= s * f[j] + t * g[j]
         p[i], q[i] = s, t
 
 

@@ -35,6 +35,9 @@ EPS = 2.0**-52
 MAX_STEPS = 60  # QL steps for an eigenvalue; [1] allows 30, 1.7 is the average
 MAX_SWEEPS = 30  # of Jacobi; six or so are usual
 TINY, HUGE = 2.0**-300, 2.0**300  # squares in between neither over- nor underflow
+NOTHING = (
+    2.0**-50 * EPS
+)  # rows that are smaller than this, relative to A, change nothing, and their squares may underflow
 
 
 @leaf
@@ -46,19 +49,29 @@ def power_of_two(size):
 
 
 @leaf
-def tridiagonalize(A, d, e):
-    """A (n, n) <- Q' with A = Q T Q'; d (n,) <- the diagonal of T, e[:n-1] <- what is beside it.
+def multiply_below(factor, A):
+    """The lower triangle of A <- factor A."""
+    if factor != 1.0:
+        for i in range(A.shape[0]):
+            row = A[i]
+            for j in range(i + 1):
+                row[j] *= factor
+
+
+@leaf
+def tridiagonalize(A, size, d, e):
+    """A (n, n) <- Q' with A = Q T Q'; d (n,) <- the diagonal of T, e[:n-1] <- what is beside it. size: max |A_ij|.
 
     Only the lower triangle of A is read; e[n-1] becomes 0.
     """
-    n = A.shape[0]
+    n, nothing = A.shape[0], (NOTHING * size) ** 2
     for i in range(n - 1, 0, -1):  # row i, in front of the diagonal, is turned into (0, ..., 0, e[i-1])
         u = A[i]
         s = 0.0
         for k in range(i - 1):
             s += u[k] * u[k]
         last = u[i - 1]
-        if s == 0.0:
+        if s <= nothing:
             d[i], e[i - 1] = 0.0, last
             continue
         norm = math.sqrt(s + last * last)
@@ -206,18 +219,13 @@ def symmetric_eigen(A, w, e):
     if size - size != 0.0:
         return False
     factor = power_of_two(size)
-    if factor != 1.0:
-        for i in range(n):
-            row = A[i]
-            for j in range(i + 1):
-                row[j] *= factor
-    tridiagonalize(A, w, e)
+    multiply_below(factor, A)
+    tridiagonalize(A, factor * size, w, e)
     if not implicit_ql(w, e, A):
         return False
     sort_ascending(w, A)
-    if factor != 1.0:
-        for i in range(n):
-            w[i] /= factor
+    for i in range(n):
+        w[i] /= factor
     return True
 
 
@@ -259,18 +267,20 @@ def jacobi_eigen(A, V, w):
     size = largest_below(A)
     if size - size != 0.0:
         return False
-    done = False
+    factor = power_of_two(size)
+    multiply_below(factor, A)
+    done, negligible = False, EPS / n * factor * size
     for _ in range(MAX_SWEEPS):
         done = True
         for p in range(1, n):
             for q in range(p):
-                if abs(A[p, q]) > EPS / n * size:
+                if abs(A[p, q]) > negligible:
                     done = False
                     jacobi_rotation(A, V, p, q)
         if done:
             break
     for i in range(n):
-        w[i] = A[i, i]
+        w[i] = A[i, i] / factor
     sort_ascending(w, V)
     return done
 

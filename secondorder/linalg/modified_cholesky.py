@@ -21,7 +21,9 @@ so that L sqrt(D) stays below beta. Bounds on E grow as n^2 |H|, but the step is
         and the last two rows get one E that makes their eigenvalues' ratio at most 1 / tau
 
 Departures: no number here has the unit of H ([1] has delta >= eps and beta^2 >= eps), so that scaling H by a power of
-two scales E exactly and leaves P alone; gamma is the largest |H_ij| where the diagonal is zero. H = 0 gives E = I.
+two scales E exactly and leaves P alone. gamma of [3] is the largest |H_ij|, on the diagonal or not: where H may be
+positive definite that is the same, and where it can't be, tau2 times the diagonal may be lost in rounding. H = 0 gives
+E = I.
 
 References
 ----------
@@ -86,9 +88,7 @@ def schnabel_eskow(H, L, perm, bounds):
     n = H.shape[0]
     if not start(H, L, perm):
         return math.nan
-    gamma = largest_diagonal(L)
-    if gamma == 0.0:
-        gamma = largest_beside(L)
+    gamma = max(largest_diagonal(L), largest_beside(L))
     if gamma == 0.0:
         return unit_factor(L)
     j = phase_one(L, perm, gamma)
@@ -143,8 +143,9 @@ def phase_two(L, perm, g, first, gamma):
         norm = 0.0
         for i in range(j + 1, n):
             norm += abs(L[j, i])
-        e = max(e, -L[j, j] + max(norm, TAU2 * gamma))
-        d = L[j, j] = L[j, j] + e
+        least = max(norm, TAU2 * gamma)
+        e = max(e, least - L[j, j])
+        d = L[j, j] = max(least, L[j, j] + e)
         for i in range(j + 1, n):
             g[i] += abs(L[j, i]) * (1.0 - norm / d)
         eliminate(L, j)

@@ -48,8 +48,8 @@ def eliminate(A, k):
     n = A.shape[0]
     row, d = A[k], A[k, k]
     for i in range(k + 1, n):
-        factor, below = row[i] / d, A[i]
+        factor, below, tail = row[i] / d, A[i, i:], row[i:]  # views from 0: range(i, n) might count from the end
         if factor != 0.0:
-            for j in range(i, n):
-                below[j] -= factor * row[j]
+            for j in range(n - i):
+                below[j] -= factor * tail[j]
         row[i] = factor

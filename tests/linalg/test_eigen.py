@@ -86,6 +86,21 @@ def test_scaling_by_a_power_of_two_scales_the_eigenvalues_exactly(n, power):
         assert np.array_equal(2.0**power * w, scaled_w)
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("exponent", [30, 160, 300])
+def test_elements_of_all_sizes(seed, exponent):
+    """Squares of rows underflow, and quotients with them overflow."""
+    draw = np.random.default_rng(seed)
+    n = 2 + seed % 9
+    A = np.tril(draw.standard_normal((n, n)) * 10.0 ** draw.uniform(-exponent, exponent, (n, n)))
+    A += np.tril(A, -1).T
+    size = np.max(abs(A))
+    for eigen in (by_ql, by_jacobi):
+        w, vectors = eigen(A)
+        assert np.max(abs(vectors @ vectors.T - np.eye(n))) <= 20 * n * EPS
+        assert np.max(abs((A / size) @ vectors.T - (w / size) * vectors.T)) <= 20 * n * EPS
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_what_is_not_finite_is_refused(n, bad):

@@ -73,7 +73,7 @@ def test_no_more_is_added_than_the_papers_say(modified, name, n):
         assert e <= 1.0000001 * ((xi / beta + (n - 1) * beta) ** 2 + 2 * (gamma + (n - 1) * beta**2) + EPS)
     else:  # Gerschgorin's bound after the growth of phase 1, and what the last two rows get
         gershgorin = np.max(np.sum(abs(H), axis=1) - abs(np.diag(H)) - np.diag(H))
-        growth = max(gershgorin, 0.0) + n * 1.1 * (gamma or xi)
+        growth = max(gershgorin, 0.0) + n * 1.1 * max(gamma, xi)
         assert e <= growth + 2 * tau / (1 - tau) * (growth + gamma)
 
 
@@ -84,6 +84,15 @@ def test_schnabel_and_eskow_add_little_more_than_the_least(name, n):
     if H.any():
         least = max(0.0, -np.linalg.eigvalsh(H)[0])
         assert schnabel_eskow(H)[0] <= 4.0 * least + 1e-4 * np.max(abs(H))
+
+
+def test_pivots_are_positive_where_the_diagonal_is_tiny():
+    """Relative to the diagonal alone the least pivot would be lost beside what elimination makes of it."""
+    H = random(9)
+    H[np.diag_indices(9)] = 1e-25 * np.arange(9)
+    _, L, _ = schnabel_eskow(H)
+    assert np.min(np.diag(L)) >= 1e-11
+    assert np.isfinite(np.tril(L)).all()
 
 
 def test_the_example_of_the_paper():

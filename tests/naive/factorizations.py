@@ -30,7 +30,7 @@ def schnabel_eskow(H):
     """The same by the revised algorithm of 1999."""
     n = len(H)
     C, p, E = H.copy(), np.arange(n), np.zeros(n)
-    tau, tau2, mu, gamma = EPS ** (1 / 3), EPS ** (2 / 3), 0.1, np.max(abs(np.diag(H))) or np.max(abs(H))
+    tau, tau2, mu, gamma = EPS ** (1 / 3), EPS ** (2 / 3), 0.1, np.max(abs(H))
 
     def eliminate(j):
         C[j + 1 :, j + 1 :] -= np.outer(C[j + 1 :, j], C[j + 1 :, j]) / C[j, j]
