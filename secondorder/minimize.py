@@ -18,8 +18,9 @@ import numpy as np
 
 from secondorder import control as c
 from secondorder.backends import serial
+from secondorder.derivatives import in_python
 from secondorder.derivatives.trampolines import copied
-from secondorder.jit import HVP, address_of, type_of
+from secondorder.jit import HVP, address_of, compiled
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
 from secondorder.objective import BY_DIFFERENCES, DIFFERENCES, Given, Objective, typed_objective
@@ -41,6 +42,7 @@ from secondorder.status import (
 # scipy's names for what we call otherwise.
 ALIASES = {"l-bfgs-b": "l-bfgs", "lbfgs": "l-bfgs", "gd": "gradient-descent", "nonlinear-cg": "cg"}
 DEFAULT_METHOD = "l-bfgs"
+SPARSE_LU = "sparse-lu"  # a preconditioner: factors of the sparse matrix that hess returns
 FLOAT64 = np.dtype(np.float64)
 
 
@@ -144,7 +146,8 @@ def minimize(
     if isinstance(method, str) and method.lower() == "auto":
         from secondorder.choice import choose
 
-        method = choose(Given(fun, jac, hessp, hess), type_of(args), x.shape[0], backend)
+        method, hess, chosen = choose(Given(fun, jac, hessp, hess), x, args, backend)
+        options = chosen | (options or {})
     plan = find_plan(method, tol, options)
     if hess is not None or hessp is not None:
         warn_unused(plan, hess, hessp)
@@ -158,6 +161,11 @@ def minimize(
     given = fun, jac, hessp, hess
     typed, args_type = typed_objective(given, args, plan.needs, backend)
     bound = typed.bind(args, args_type)
+
+    if plan.factors_hess and (typed.in_python is None or not callable(hess)):
+        raise ValueError(
+            f"preconditioner={SPARSE_LU!r} needs hess=, a function that returns a scipy.sparse matrix; it is {hess!r:.100}"
+        )
 
     # 3, 4 the backend runs the solver
     run = serial.Run(plan, typed, bound, x)
@@ -298,8 +306,13 @@ def make_plan(method, tol, options):
         options.setdefault("gtol", tol)
     name, module = find_method(method)
     functions = {key: serial.compiled_function(key, options[key]) for key in FUNCTIONS if callable(options.get(key))}
+    sparse = str(options.get("preconditioner")).lower() == SPARSE_LU
+    if sparse:
+        functions["preconditioner"] = compiled(in_python.precondition, HVP, "bridge")
     options |= {key: address_of(function, HVP) for key, function in functions.items()}
-    return serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options), keep=functions)
+    plan = serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options), keep=functions)
+    plan.factors_hess = sparse
+    return plan
 
 
 def find_method(method):

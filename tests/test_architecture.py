@@ -37,7 +37,7 @@ PARTS = {
     "adapters": {"objective"},
     "checking": {"derivatives", "objective"},
     "backends": {"control", "derivatives", "jit", "line_searches", "linalg", "result", "status"},
-    "choice": {"derivatives", "objective"},
+    "choice": {"derivatives", "jit", "objective"},
     "minimize": {
         "backends",
         "choice",

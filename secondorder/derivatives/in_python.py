@@ -9,6 +9,7 @@ import itertools
 import numba
 import numpy as np
 
+from secondorder.derivatives.definite_factors import definite_factors
 from secondorder.derivatives.returned import as_float, as_operator, store_gradient, store_matrix
 
 _handles = itertools.count(1)
@@ -39,7 +40,7 @@ class InPython:
         self.user_hess = given.hess if callable(given.hess) else None
         self.args, self.pair = args, given.jac is True
         self.user_value = None  # f alone, where fun returns (f, g)
-        self.matrix = self.matrix_at = None  # the user's last Hessian, for products
+        self.matrix = self.matrix_at = self.factors = None  # the user's last Hessian and its factors
 
     @classmethod
     def of_objective(cls, given, args):
@@ -102,9 +103,21 @@ class InPython:
         if self.user_hessp is not None:
             store_gradient(self.user_hessp(x.copy(), v.copy(), *self.args), out)
             return
+        out[:] = self.matrix_for(x) @ v
+
+    def matrix_for(self, x):
+        """The user's Hessian at x, as it is; called once for each x."""
         if self.matrix is None or not np.array_equal(self.matrix_at, x):
             self.matrix, self.matrix_at = as_operator(self.user_hess(x.copy(), *self.args), x.size), x.copy()
-        out[:] = self.matrix @ v
+            self.factors = None
+        return self.matrix
+
+    def precondition(self, x, v, out):
+        """out <- (H + tau I)^{-1} v by sparse factors, made once for each x."""
+        H = self.matrix_for(x)
+        if self.factors is None:
+            self.factors = definite_factors(H)
+        out[:] = self.factors.solve(v)
 
     def hess(self, x, H):
         """H <- H(x), by the user's hessp where there is no hess."""
@@ -130,6 +143,10 @@ def _call_complex_step(handle, x, g):
 
 def _call_hvp(handle, x, v, out):
     _functions[handle].hvp(x, v, out)
+
+
+def _call_precondition(handle, x, v, out):
+    _functions[handle].precondition(x, v, out)
 
 
 def _call_hess(handle, x, H):
@@ -169,6 +186,14 @@ def hvp(x, v, out, data):
     handle = data[0]
     with numba.objmode():
         _call_hvp(handle, x, v, out)
+    return 0.0
+
+
+def precondition(x, v, out, data):
+    """(H(x) + tau I)^{-1} v from Python."""
+    handle = data[0]
+    with numba.objmode():
+        _call_precondition(handle, x, v, out)
     return 0.0
 
 
