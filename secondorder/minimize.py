@@ -164,7 +164,8 @@ def minimize(
 
     if plan.factors_hess and (typed.in_python is None or not callable(hess)):
         raise ValueError(
-            f"preconditioner={SPARSE_LU!r} needs hess=, a function that returns a scipy.sparse matrix; it is {hess!r:.100}"
+            f"preconditioner={SPARSE_LU!r} needs hess=, a function that returns a scipy.sparse matrix; "
+            f"it is {hess!r:.100}"
         )
 
     # 3, 4 the backend runs the solver

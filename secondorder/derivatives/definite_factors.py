@@ -48,11 +48,12 @@ def definite_factors(H):
             )
         except RuntimeError:  # exactly singular
             factors = None
-        if (
-            factors is not None
-            and np.all(factors.U.diagonal() > 0.0)
-            and np.array_equal(factors.perm_r, factors.perm_c)
-        ):
+        if factors is not None and is_definite(factors):
             return factors
         tau = max(2.0 * tau, beta)
     raise ValueError("preconditioner='sparse-lu': no multiple of the identity makes the Hessian positive definite")
+
+
+def is_definite(factors):
+    """Did elimination in one order for rows and columns meet positive pivots only?"""
+    return np.array_equal(factors.perm_r, factors.perm_c) and np.all(factors.U.diagonal() > 0.0)
