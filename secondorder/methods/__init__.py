@@ -9,6 +9,7 @@ from secondorder.methods import (
     arc_krylov,
     bfgs,
     cg,
+    dogleg,
     gradient_descent,
     l_bfgs,
     newton,
@@ -16,6 +17,7 @@ from secondorder.methods import (
     trust_exact,
     trust_krylov,
     trust_ncg,
+    trust_subspace,
 )
 
 METHODS = {
@@ -25,9 +27,11 @@ METHODS = {
     "l-bfgs": l_bfgs,
     "newton": newton,
     "newton-cg": newton_cg,
+    "dogleg": dogleg,
     "trust-exact": trust_exact,
     "trust-krylov": trust_krylov,
     "trust-ncg": trust_ncg,
+    "trust-subspace": trust_subspace,
     "arc": arc,
     "arc-krylov": arc_krylov,
 }

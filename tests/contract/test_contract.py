@@ -39,12 +39,17 @@ CHOSEN = (
 
 COSINE = "negative curvature at the start leads out to |x| = 1000, into a valley that curves and falls ever more slowly"
 
+PLANE = "steps in a plane: of five walls, met one after another, those met first hold up the way to the next"
+
 # Problems that a method need not solve, with the reason. "compiled" and "python" alike.
 NOT_CLAIMED = {
     ("gradient-descent", "log-barrier-1e-6"): "the curvature grows by 1e12 on the way: 10000 steps do not do",
     ("trust-exact", "cosine"): COSINE,
     ("arc", "cosine"): COSINE,
     ("arc-krylov", "cosine"): COSINE,
+    ("trust-subspace", "cosine"): COSINE,
+    ("trust-subspace", "log-barrier-1e-6"): PLANE,
+    ("dogleg", "log-barrier-1e-6"): PLANE,
 }
 
 
@@ -536,6 +541,8 @@ def first_step(method):
     """
     if METHODS[method].NEEDS != ("grad",):  # steps are as long as the model says
         return {"maxiter": 8}
+    if not searches(method):
+        return {"maxiter": 8, "delta0": 2.0**-4}
     plain = {"initial_step": "constant", "alpha": 2.0**-10, "maxiter": 8}
     return plain | ({"explore": 0} if method == "bfgs" else {})
 
