@@ -6,6 +6,7 @@ from secondorder.control import (
     EXPECTED,
     F_MIN,
     HOPED,
+    N_RESTART,
     SLOPE,
     STOP,
     TRIAL_ALPHA,
@@ -74,3 +75,13 @@ def after_rejection(x, xt, f, pred, rejections, control):
     if not math.isfinite(values[TRIAL_F]):
         return NOT_FINITE_STEP
     return stall_reason(f, control)
+
+
+@leaf
+def may_restart(reason, restarted, control):
+    """Give up for this reason, or once more with a new model? restarted: since the last step that was accepted."""
+    if reason == RUNNING or restarted or stopped(control):
+        return False
+    control.counts[N_RESTART] += 1
+    control.values[HOPED] = control.values[EXPECTED]
+    return True
