@@ -19,10 +19,11 @@ import numpy as np
 from secondorder import control as c
 from secondorder.backends import serial
 from secondorder.derivatives.trampolines import copied
+from secondorder.jit import HVP, address_of
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
 from secondorder.objective import BY_DIFFERENCES, DIFFERENCES, Objective, typed_objective
-from secondorder.options import lookup, parse
+from secondorder.options import FUNCTIONS, lookup, parse
 from secondorder.result import OptimizeResult
 from secondorder.status import (
     BELOW_FMIN,
@@ -291,7 +292,9 @@ def make_plan(method, tol, options):
     if tol is not None:
         options.setdefault("gtol", tol)
     name, module = find_method(method)
-    return serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options))
+    functions = {key: serial.compiled_function(key, options[key]) for key in FUNCTIONS if callable(options.get(key))}
+    options |= {key: address_of(function, HVP) for key, function in functions.items()}
+    return serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options), keep=functions)
 
 
 def find_method(method):

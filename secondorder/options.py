@@ -37,6 +37,7 @@ SCIPY_NAMES = {
 }
 
 SELECTORS = ("line_search", "initial_step")
+FUNCTIONS = ("preconditioner",)  # options that may be functions of the user's, which reach the method as addresses
 UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
 AT_LEAST_0 = (
     *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
@@ -81,7 +82,7 @@ def parse(method, module, searches, options):
     for name, table in getattr(module, "NAMED", {}).items():
         if isinstance(own.get(name), str):
             own[name] = lookup(name, own[name], table)
-        elif name in own and own[name] not in table.values():
+        elif name in own and own[name] not in table.values() and name not in FUNCTIONS:
             raise ValueError(f"option {name}={own[name]!r} must be one of {', '.join(table)}")
     run = {name: value for name, value in options.items() if name in RunOptions._fields}
     run["strict"] = "gtol" in run or "grtol" in run
@@ -122,6 +123,9 @@ def check(cls, given):
         if kind is str:
             if name == "on_error" and value not in ("raise", "return"):
                 raise ValueError(f"option on_error={value!r} must be 'raise' or 'return'")
+            checked[name] = value
+            continue
+        if callable(value):  # nothing is compiled: the function is its own address
             checked[name] = value
             continue
         try:

@@ -80,10 +80,12 @@ from secondorder.jit import (
     f8,
     function_at,
     intp,
+    is_compiled,
     loader,
     loop,
     matrix,
     namedtuple_type,
+    njit,
     reference_at,
     tuple_type,
     typed,
@@ -262,7 +264,7 @@ _MAIN = threading.main_thread().ident
 class Plan:
     """A method with checked options and its compiled parts: all of a call but the objective and x0."""
 
-    def __init__(self, name, module, parsed):
+    def __init__(self, name, module, parsed, keep=None):
         self.name, self.module, self.run, self.own = name, module, parsed.run, parsed.method
         search, needs_fun = compiled_line_search(parsed.line_search)
         needs_fun = needs_fun or (search is not None and parsed.search.initial == HAGER_ZHANG)
@@ -272,7 +274,7 @@ class Plan:
         self.enter = entry_point(entry)
         self.options = Native(parsed.search), Native(parsed.method)
         self.search = NO_SEARCH if search is None else address_of(search, SEARCH)
-        self.keep = [search, entry]
+        self.keep = [search, entry, keep]
         self.program, self.long_program = self.make_program(module.solve), None
         self.module_fields = getattr(module, "result_fields", None)
         self.sizes = {}
@@ -539,6 +541,26 @@ def compiled_line_search(given):
             f"line_search={given!r} can't be compiled for search(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, "
             f"memory, options, control, data) -> (alpha, ft): {error}"
         ) from error
+
+
+@functools.cache
+def compiled_function(name, given):
+    """A function P(x, v, out, data) of the user's for the option `name`."""
+    try:
+        return typed(returning_nothing(given), HVP, flags=BRIDGE)
+    except Exception as error:
+        raise TypeError(f"{name}={given!r} can't be compiled for {name}(x, v, out, data): {error}") from error
+
+
+def returning_nothing(given):
+    """The function in the form of typed functions, which return a number."""
+    user = given if is_compiled(given) else njit(given)
+
+    def function(x, v, out, data):
+        user(x, v, out, data)
+        return 0.0
+
+    return function
 
 
 @functools.cache

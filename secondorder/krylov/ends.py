@@ -10,6 +10,7 @@ NOT_DEFINITE = 4
 MAX_STEPS = 5
 NOT_FINITE = 6
 STOPPED = 7
+ROUNDING = 8
 
 
 class End(NamedTuple):
@@ -24,7 +25,9 @@ ENDS = {
     CONVERGED: End(True, "converged", "the tolerance is met"),
     INVARIANT: End(True, "invariant subspace", "the subspace is invariant: what was found in it is exact"),
     LEAST_SQUARES: End(
-        True, "least squares", "the system has no solution: the residual is as small as it can be, and A r is small"
+        True,
+        "least squares",
+        "A r is so small that no x leaves less of r: the system has no solution, or hardly has one",
     ),
     NONPOSITIVE_CURVATURE: End(
         False, "nonpositive curvature", "a direction p with p'Ap <= 0 was met: the matrix is not positive definite"
@@ -34,5 +37,6 @@ ENDS = {
     NOT_FINITE: End(
         False, "not finite", "a product, the right side or the start is nan or infinite, or the start is 0"
     ),
+    ROUNDING: End(False, "rounding", "rounding keeps the residual from getting any smaller"),
     STOPPED: End(False, "stopped", "the run was stopped from outside: a signal, the clock or a budget"),
 }

@@ -3,21 +3,30 @@
 data[0] is the address of a tuple in native form (`jit.Native`): (A,) or (values, columns, starts).
 """
 
-from secondorder.jit import integers, loader, matrix, tuple_type, types, vector
+from secondorder.jit import loader, matrix, tuple_type, types, vector
+from secondorder.linalg.chunks import four_dots
 from secondorder.linalg.vectors import dot
 
-short_integers = types.Array(types.int32, 1, "C")
+# read as unsigned, so that nobody asks whether an index is negative and counts from the end
+indices = types.Array(types.uint64, 1, "C")
+short_indices = types.Array(types.uint32, 1, "C")
 
 _dense_at = loader(tuple_type(matrix))
-_csr_at = loader(tuple_type(vector, integers, integers))
-_short_csr_at = loader(tuple_type(vector, short_integers, short_integers))
+_csr_at = loader(tuple_type(vector, indices, indices))
+_short_csr_at = loader(tuple_type(vector, short_indices, short_indices))
 
 
 def dense(x, v, out, data):
     """Of a matrix (n, n)."""
     (A,) = _dense_at(data[0])
-    for i in range(out.shape[0]):
+    n = out.shape[0]
+    i = 0
+    while i + 3 < n:
+        out[i], out[i + 1], out[i + 2], out[i + 3] = four_dots(A[i], A[i + 1], A[i + 2], A[i + 3], v)
+        i += 4
+    while i < n:
         out[i] = dot(A[i], v)
+        i += 1
     return 0.0
 
 

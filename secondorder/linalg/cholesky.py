@@ -20,9 +20,6 @@ References
 from secondorder.jit import leaf
 from secondorder.linalg.vectors import dot
 
-SINGULAR = 4.0 * 2.0**-52  # a pivot is refused at n times this, relative to the diagonal of H
-
-
 EPS = 2.0**-52
 
 

@@ -27,7 +27,7 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.control import GNORM, N_ITER, START_GNORM, F, accept, stopping_test
+from secondorder.control import GNORM, N_ITER, F, accept, stopping_test
 from secondorder.jit import leaf
 from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
@@ -82,15 +82,16 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     g, gt, xt, s = work[0], work[1], work[2], work[3]
     Q, t = work[N_VECTORS : N_VECTORS + m + 1], tridiagonal_in(memory, m)
     sigma, rejections, k, lam = options.sigma0, 0, 0, 0.0
-    eta, last = options.eta_max, values[START_GNORM]
+    first = last = math.sqrt(dot(g, g))
+    eta = options.eta_max
 
     f = values[F]
     reason = stopping_test(f, g, control)
     while reason == RUNNING:
         gnorm = math.sqrt(dot(g, g))
         if rejections == 0:  # 2
-            eta = forcing_term(options.forcing, options.eta_max, values[GNORM], last, values[START_GNORM], eta)
-            last = values[GNORM]
+            eta = forcing_term(options.forcing, options.eta_max, gnorm, last, first, eta)
+            last = gnorm
             ghg = first_vector(hvp, x, g, gnorm, Q, t, control, data)
             if sigma == 0.0:
                 sigma = first_weight(gnorm, ghg, norm_inf(x), f)

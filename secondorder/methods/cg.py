@@ -59,7 +59,7 @@ class Options(NamedTuple):
     restart: float = 6.0  # restart after this many times n steps; restart_fac of [3]
     descent: float = 1e-10  # restart unless d'g+ <= -descent g+'z+
     powell: float = math.inf  # restart if |g+'z| >= powell g+'z+; 0.1 in [1]
-    preconditioner: int = 0  # address of P(x, v, out, data): out <- P v; 0: the identity
+    preconditioner: int = 0  # a function P(x, v, out, data), out <- P v, or its address; 0: the identity
 
 
 def n_work(n, options):

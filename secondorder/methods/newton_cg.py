@@ -26,9 +26,9 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.control import GNORM, N_ITER, START_GNORM, F, accept, stopping_test
+from secondorder.control import GNORM, N_ITER, F, accept, stopping_test
 from secondorder.jit import leaf
-from secondorder.linalg.vectors import axpy, copy, scale
+from secondorder.linalg.vectors import axpy, copy, dot, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
@@ -40,6 +40,7 @@ from secondorder.subproblems.preconditioner import (
     n_pairs_memory,
     preconditioner_in,
     remember_pair,
+    renew,
 )
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg
 
@@ -55,7 +56,7 @@ class Options(NamedTuple):
     m: int = 200  # most CG steps of an iteration, >= 1
     forcing: int = ROOT  # the rule for eta_k, by name
     eta_max: float = 0.5  # largest eta_k, in (0, 1); [1, p. 168]
-    preconditioner: int = NONE  # by name, or the address of P(x, v, out, data): out <- P v
+    preconditioner: int = NONE  # by name, or a function P(x, v, out, data): out <- P v
     pairs: int = 8  # steps that the preconditioner "l-bfgs" remembers, >= 1; [2] has 4 to 20
 
 
@@ -98,10 +99,12 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     n, values = x.shape[0], control.values
     m = min(2 * n, options.m)
     g, gt, xt, d, r, y, hp = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
-    D, rows = work[N_VECTORS : N_VECTORS + m], work[N_VECTORS + m :]
+    pairs = options.pairs if options.preconditioner == PAIRS else 1
+    D, rows = work[N_VECTORS : N_VECTORS + m], work[N_VECTORS + m : N_VECTORS + m + 2 * pairs]
     path = path_in(memory[N_MEMORY:], m)
     P = preconditioner_in(options.preconditioner, rows, memory[N_MEMORY + N_PATH * m :])
-    eta, last = options.eta_max, values[START_GNORM]
+    first = last = math.sqrt(dot(g, g))
+    eta = options.eta_max
 
     f = values[F]
     forget(memory, f)
@@ -111,8 +114,9 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
         if failed:
             scale(-1.0, g, d)
         else:
-            eta = forcing_term(options.forcing, options.eta_max, values[GNORM], last, values[START_GNORM], eta)
-            last = values[GNORM]
+            gnorm = math.sqrt(dot(g, g))
+            eta = forcing_term(options.forcing, options.eta_max, gnorm, last, first, eta)
+            last = gnorm
             k = truncated_cg(hvp, x, g, math.inf, eta, P, D, path, r, y, hp, control, data)
             direction(path, k, D, d)
         alpha, ft, slope = descend(search, fun, fun_grad, x, f, g, d, xt, gt, memory, search_options, control, data)
@@ -122,6 +126,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
             continue
         failed = False
         remember_pair(P, alpha, d, slope, g, gt)
+        renew(P, d)
         f = accept(x, f, xt, ft, alpha, slope, control)
         copy(gt, g)
         reason = stopping_test(f, g, control)

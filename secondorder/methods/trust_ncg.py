@@ -24,18 +24,18 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.control import GNORM, N_ITER, START_GNORM, F, accept, stopping_test
-from secondorder.linalg.vectors import copy, norm_inf
+from secondorder.control import GNORM, N_ITER, F, accept, stopping_test
+from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
-from secondorder.subproblems.preconditioner import NONE, n_pairs_memory, preconditioner_in
+from secondorder.subproblems.preconditioner import NONE, PRECONDITIONERS, n_pairs_memory, preconditioner_in, renew
 from secondorder.subproblems.radius import first_radius, next_radius
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg, walk
 
 NEEDS = ("grad", "hvp")
 SEARCH = None
-NAMED = {"forcing": FORCINGS}
+NAMED = {"forcing": FORCINGS, "preconditioner": {name: PRECONDITIONERS[name] for name in ("none", "diagonal")}}
 N_VECTORS = 7
 
 
@@ -45,7 +45,7 @@ class Options(NamedTuple):
     m: int = 200  # most CG steps of an iteration, >= 1
     forcing: int = ROOT  # the rule for eta_k, by name
     eta_max: float = 0.1  # largest eta_k, in (0, 1)
-    preconditioner: int = NONE  # address of P(x, v, out, data): out <- P v; 0: the identity
+    preconditioner: int = NONE  # by name, or a function P(x, v, out, data): out <- P v
     delta0: float = 0.0  # first radius, >= 0; 0: the length of the Cauchy step
     delta_max: float = math.inf  # largest radius, > 0
     eta: float = 1e-4  # accept a step if rho >= eta, in [0, 1/4); [2] p. 116
@@ -69,14 +69,16 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     path = path_in(memory, m)
     P = preconditioner_in(options.preconditioner, work[N_VECTORS + m : N_VECTORS + m + 2], memory[N_PATH * m :])
     delta, rejections, k = options.delta0, 0, 0
-    eta, last = options.eta_max, values[START_GNORM]
+    first = last = math.sqrt(dot(g, g))
+    eta = options.eta_max
 
     f = values[F]
     reason = stopping_test(f, g, control)
     while reason == RUNNING:
         if rejections == 0:  # 2
-            eta = forcing_term(options.forcing, options.eta_max, values[GNORM], last, values[START_GNORM], eta)
-            last = values[GNORM]
+            gnorm = math.sqrt(dot(g, g))
+            eta = forcing_term(options.forcing, options.eta_max, gnorm, last, first, eta)
+            last = gnorm
             k = truncated_cg(hvp, x, g, delta if delta > 0.0 else math.inf, eta, P, D, path, r, y, hp, control, data)
             if delta == 0.0:  # the first direction is -P g
                 delta = first_radius(math.sqrt(path.pp[0]), path.curvature[0], norm_inf(x), f)
@@ -85,6 +87,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
         delta = next_radius(delta, length, rho, f, ft, slope, options.delta_max)  # 4
         if rho >= options.eta:
             rejections = 0
+            delta *= renew(P, s)
             f = accept(x, f, xt, ft, 1.0, slope, control)
             copy(gt, g)
             reason = stopping_test(f, g, control)

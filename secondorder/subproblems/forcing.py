@@ -28,7 +28,7 @@ GOLDEN = 0.5 * (1.0 + math.sqrt(5.0))
 
 @leaf
 def forcing_term(rule, eta_max, gnorm, last, first, eta):
-    """eta_k; gnorm, last, first: the norms of this gradient, the last one and that at the start; eta: eta_k-1."""
+    """eta_k; gnorm, last, first: the 2-norms of this gradient, the last one and that at the start; eta: eta_k-1."""
     if rule == CONSTANT:
         return eta_max
     if rule == ROOT:

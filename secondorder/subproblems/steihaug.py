@@ -26,7 +26,7 @@ from typing import NamedTuple
 from secondorder.control import product, stopped
 from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.vectors import axpby, axpy, dot, scale
-from secondorder.subproblems.preconditioner import precondition
+from secondorder.subproblems.preconditioner import learn, precondition
 
 EPS = 2.0**-52
 
@@ -75,6 +75,7 @@ def truncated_cg(hvp, x, g, delta, eta, P, D, path, r, y, hp, control, data):
                 path.curvature[j] = 0.0
                 return j if j > 0 else 1
             return j + 1
+        learn(P, D[j], hp, php)
         alpha = ry / php
         path.alpha[j] = alpha
         zz += 2.0 * alpha * zp + alpha * alpha * pp

@@ -593,9 +593,9 @@ def test_iterates_turn_with_the_variables_up_to_rounding(method):
     x0 = random.standard_normal(n)
     plain, _ = history_of(method, rotated_quartic, x0, (np.eye(n),), **first_step(method))
     turned, _ = history_of(method, rotated_quartic, q.T @ x0, (np.ascontiguousarray(q),), **first_step(method))
-    assert len(plain) == len(turned)
-    assert 5 <= len(plain) <= 8
-    assert np.allclose(plain, turned @ q.T, rtol=0.0, atol=1e-9)
+    n_both = min(len(plain), len(turned))  # |g|_inf, the test that ends a run, does turn
+    assert 5 <= n_both <= 8
+    assert np.allclose(plain[:n_both], (turned @ q.T)[:n_both], rtol=0.0, atol=1e-9)
 
 
 def offset_rosenbrock(x, g, offset):

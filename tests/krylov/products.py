@@ -19,10 +19,10 @@ def entry(function, result, *arguments):
 class Product:
     """The first three arguments for a matrix, and the counts of the run."""
 
-    def __init__(self, A, factor=1.0, stop=RUNNING):
+    def __init__(self, A, factor=1.0, stop_reason=RUNNING):
         self.matrix = Native((np.ascontiguousarray(A, dtype=float),))
         self.counts, self.values, _ = control_numbers()
-        self.counts[STOP], self.counts[STRIDE], self.counts[COUNTDOWN], self.counts[MAX_FUN] = stop, 1, 1, 2**62
+        self.counts[STOP], self.counts[STRIDE], self.counts[COUNTDOWN], self.counts[MAX_FUN] = stop_reason, 1, 1, 2**62
         self.values[SCALE] = factor
         self.control = Native(Control(self.counts, self.values, np.empty(1), np.empty((0, 8)), np.empty(1)))
         self.hvp = address_of(compiled(matrices.dense, HVP), HVP)

@@ -140,7 +140,7 @@ def test_a_product_that_becomes_nan_leaves_the_pairs_before():
 
 
 def test_a_stop_from_outside():
-    found = Found(with_spectrum(np.linspace(1.0, 2.0, 9), 1), rtol=1e-12, stop=CANCEL)
+    found = Found(with_spectrum(np.linspace(1.0, 2.0, 9), 1), rtol=1e-12, stop_reason=CANCEL)
     assert (found.ritz.end, found.steps) == (ends.STOPPED, 1)
     assert 1.0 <= found.values[0] <= 2.0
 
@@ -149,7 +149,7 @@ def test_a_stop_from_outside():
 @pytest.mark.parametrize("n", [1, 4, 30])
 def test_scaling_by_a_power_of_two_changes_nothing_else(n, power):
     A = MATRICES["random"](n)
-    plain, scaled, by_control = Found(A), Found(2.0**power * A), Found(A, factor=2.0**power, stop=RUNNING)
+    plain, scaled, by_control = Found(A), Found(2.0**power * A), Found(A, factor=2.0**power, stop_reason=RUNNING)
     for other in (scaled, by_control):
         assert other.steps == plain.steps
         assert np.array_equal(other.vectors, plain.vectors)
