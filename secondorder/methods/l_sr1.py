@@ -41,7 +41,7 @@ from secondorder.subproblems.limited_sr1 import (
     scale_of,
     step_within,
 )
-from secondorder.subproblems.radius import first_radius, next_radius
+from secondorder.subproblems.radius import blind_radius, next_radius
 
 NEEDS = ("grad",)
 SEARCH = None
@@ -84,7 +84,7 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
         if not known:
             gnorm = math.sqrt(dot(g, g))
             if delta == 0.0:
-                delta = FIRST * first_radius(gnorm, 0.0, norm_inf(x), f)
+                delta = FIRST * blind_radius(gnorm, norm_inf(x), f)
             scale(-delta / gnorm, g, s)
             pred, length = delta * gnorm, delta
         else:
@@ -104,5 +104,5 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
             reason = after_rejection(x, xt, f, pred, rejections, control)
             if may_restart(reason, restarted, control) and keep_scale(B):
                 reason, restarted, rejections = RUNNING, True, 0
-                delta = math.sqrt(dot(g, g)) / scale_of(B)
+                delta = min(math.sqrt(dot(g, g)) / scale_of(B), options.delta_max)
     return Outcome(reason, f, control.values[GNORM], control.counts[N_ITER])

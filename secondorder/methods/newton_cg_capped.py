@@ -44,7 +44,7 @@ from secondorder.linalg.vectors import copy, dot, norm_inf, scale
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import GTOL, MAXITER, RUNNING, Outcome
 from secondorder.subproblems.capped_cg import CURVATURE, STEEPEST, capped_cg
-from secondorder.subproblems.radius import first_radius
+from secondorder.subproblems.radius import blind_radius
 
 NEEDS = ("grad", "hvp")
 SEARCH = None
@@ -66,12 +66,6 @@ class Options(NamedTuple):
     m: int = 300  # most Lanczos steps, >= 1; a bound on memory
 
 
-def n_steps(n, options):
-    """Lanczos steps for a probability of failure: n, or 1 + ln(2.75 n / failure^2) sqrt(|H| / eps_H) / 2; at most m."""
-    enough = 2.0 + 0.5 * math.log(2.75 * n / options.failure**2) / math.sqrt(options.eps_h)
-    return int(min(n, enough, options.m))
-
-
 def n_certificate(n):
     """Rows of `work` for the certificate."""
     return (N_CERTIFICATE + n - 1) // n
@@ -79,12 +73,12 @@ def n_certificate(n):
 
 def n_work(n, options):
     """Rows of length n in `work`."""
-    return N_VECTORS + n_certificate(n) + n_steps(n, options) + 1
+    return N_VECTORS + n_certificate(n) + min(n, options.m) + 1
 
 
 def n_memory(n, options):
     """Length of `memory`."""
-    return memory_size(n_steps(n, options))
+    return memory_size(min(n, options.m))
 
 
 def result_fields(n, work, scale):
@@ -103,6 +97,13 @@ class Plan(NamedTuple):
     dhd: float
     L: float
     negative: bool
+
+
+@leaf
+def enough_steps(n, options):
+    """Lanczos steps that make a wrong certificate improbable enough; [1] lemma 2."""
+    enough = 2.0 + 0.5 * math.log(2.75 * n / options.failure**2) / math.sqrt(options.eps_h)
+    return int(min(float(n), float(options.m), enough))
 
 
 @leaf
@@ -133,9 +134,9 @@ def curvature_step(d, g, dhd, L, x, f):
     """d <- a step along +-d as long as its curvature says. Returns its Plan."""
     dd = dot(d, d)
     curvature = abs(dhd) / dd
-    length = curvature / L
+    length = curvature / L if L > 0.0 else 0.0
     if not 0.0 < length < math.inf:
-        length = first_radius(math.sqrt(dot(g, g)), 0.0, norm_inf(x), f)
+        length = blind_radius(math.sqrt(dot(g, g)), norm_inf(x), f)
     scale(math.copysign(length / math.sqrt(dd), -dot(d, g)), d, d)
     return Plan(-curvature * length * length, curvature / length, True)
 
@@ -144,13 +145,13 @@ def curvature_step(d, g, dhd, L, x, f):
 def find_direction(hvp, x, f, g, options, size, L, y, r, p, bp, last, d, control, data):
     """Step 2. Returns (Plan, M); an L of 0 becomes M^2 / |g(x0)|."""
     found = capped_cg(hvp, x, g, options.eps_h, options.zeta, size, y, r, p, bp, last, d, control, data)
-    if L == 0.0:
+    if L == 0.0 and control.values[START_GNORM] > 0.0:
         L = found.size * found.size / control.values[START_GNORM]
     if found.kind == CURVATURE:
         return curvature_step(d, g, found.dhd, L, x, f), found.size
     if found.kind == STEEPEST:
         gnorm = math.sqrt(dot(g, g))
-        scale(first_radius(gnorm, 0.0, norm_inf(x), f) / gnorm, d, d)
+        scale(blind_radius(gnorm, norm_inf(x), f) / gnorm, d, d)
     return Plan(found.dhd, L, False), found.size
 
 
@@ -160,7 +161,8 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     g, gt, xt, s, d = work[0], work[1], work[2], work[3], work[4]
     y, r, p, bp, last = work[5], work[6], work[7], work[8], work[9]
     certificate = work.reshape(work.size)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE]
-    V = work[N_VECTORS + (N_CERTIFICATE + n - 1) // n :]
+    first = N_VECTORS + (N_CERTIFICATE + n - 1) // n
+    V = work[first : first + enough_steps(n, options) + 1]
     size, L, rejections, oracles, alpha = 0.0, 0.0, 0, 0, 1.0
     plan = Plan(0.0, 0.0, False)
     f = values[F]

@@ -34,7 +34,7 @@ from secondorder.methods.region import after_rejection, may_restart, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems import more_sorensen
 from secondorder.subproblems.definite import interior_step
-from secondorder.subproblems.radius import first_radius, next_radius
+from secondorder.subproblems.radius import blind_radius, next_radius
 from secondorder.subproblems.secular import within_radius
 from secondorder.subproblems.spectrum import decompose, from_coordinates, to_coordinates
 
@@ -46,9 +46,7 @@ N_VECTORS = 9
 class Options(NamedTuple):
     """Options of SR1."""
 
-    skip: float = (
-        1e-4  # B is not updated if |s'r| < skip |s| |r|, in [0, 1); [1] has 1e-8: osborne-1 then takes 1e4 steps
-    )
+    skip: float = 1e-4  # B is not updated if |s'r| < skip |s| |r|, in [0, 1); [1] has 1e-8, osborne-1 wants more
     spectral: int = 24  # n up to which steps come from eigenvectors, >= 0; as in trust-exact
     delta0: float = 0.0  # first radius, >= 0; 0: FIRST |x|, or what brings f to 0 along -g
     delta_max: float = math.inf  # largest radius, > 0
@@ -127,7 +125,7 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
         if not known:  # 2
             gnorm = math.sqrt(dot(g, g))
             if delta == 0.0:
-                delta = FIRST * first_radius(gnorm, 0.0, norm_inf(x), f)
+                delta = FIRST * blind_radius(gnorm, norm_inf(x), f)
             scale(-delta / gnorm, g, s)
             pred, length = delta * gnorm, delta
         else:
@@ -148,5 +146,5 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
             reason = after_rejection(x, xt, f, pred, rejections, control)
             if may_restart(reason, restarted, control) and first_matrix(B, s, y):
                 reason, restarted, rejections = RUNNING, True, 0
-                delta = math.sqrt(dot(g, g)) / B[0, 0]
+                delta = min(math.sqrt(dot(g, g)) / B[0, 0], options.delta_max)
     return Outcome(reason, f, control.values[GNORM], control.counts[N_ITER])
