@@ -33,7 +33,7 @@ def reduction(f, ft, slope, slope_t, pred, g, gt):
     noise = RESOLUTION * abs(f)
     if pred > noise or not abs(ft - f) <= noise:
         return f - ft
-    if norm_inf(gt) < norm_inf(g):
+    if dot(gt, gt) < dot(g, g):
         return -0.5 * (slope + slope_t)
     return math.nan
 

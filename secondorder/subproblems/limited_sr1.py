@@ -66,12 +66,14 @@ def forget(B):
 
 @leaf
 def keep_scale(B):
-    """No pairs, the gamma of the newest. False: there was none."""
-    if B.state[1] == 0.0:
+    """No pairs, the largest gamma of those that were: rather too short steps than too long. False: no pairs."""
+    pairs, m = int(B.state[1]), B.S.shape[0]
+    if pairs == 0:
         return False
-    i = int(B.state[0])
-    B.state[2] = dot(B.Y[i], B.Y[i]) / abs(dot(B.S[i], B.Y[i]))
-    B.state[1] = 0.0
+    B.state[1] = B.state[2] = 0.0
+    for j in range(pairs):
+        i = (int(B.state[0]) - j) % m
+        B.state[2] = max(B.state[2], dot(B.Y[i], B.Y[i]) / abs(dot(B.S[i], B.Y[i])))
     return True
 
 
