@@ -41,7 +41,7 @@ FUNCTIONS = ("preconditioner",)  # options that may be functions of the user's, 
 UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
 AT_LEAST_0 = (
     *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
-    *("delta0", "sigma0", "spectral", "lower"),
+    *("delta0", "sigma0", "spectral", "lower", "seed"),
 )
 
 
@@ -167,7 +167,7 @@ def broken_law(name, value):
         return None if value >= 1 else "at least 1"
     if name in UNIT_INTERVAL:
         return None if 0 <= value < 1 else "in [0, 1)"
-    if name in ("eta_max", "floor"):
+    if name in ("eta_max", "floor", "eps_h", "zeta", "backtrack", "decrease", "failure"):
         return None if 0 < value < 1 else "in (0, 1)"
     if name == "eta":
         return None if 0 <= value < 0.25 else "in [0, 1/4)"

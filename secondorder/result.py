@@ -40,6 +40,8 @@ class OptimizeResult(dict):
         gradients".
     hess_inv : ndarray, shape (n, n)
         Of bfgs: its approximation of the inverse Hessian.
+    certificate : dict
+        Of newton-cg-capped: the lowest eigenvalue of the Hessian at x, as far as it is known: see there.
     history : dict of ndarray
         If asked for: nit, fun, optimality, step, alpha, nfev, njev, nhev, one entry an iteration.
     """

@@ -28,6 +28,22 @@ def searching(twin, **options):
     return lambda f, g, H, x, steps: twin(f, g, H, x, halving_twin, steps, **options)
 
 
+def planar(step, **options):
+    """Steps of a plane, with the shift that makes H definite."""
+
+    def twin(f, g, H, x, steps):
+        shift = naive.DefiniteShift()
+        return naive.trust_region(
+            f, g, H, x, steps, lambda g, H, delta, relative: step(g, H, delta, shift(H), **options)
+        )
+
+    return twin
+
+
+def gradients_only(**options):
+    return lambda f, g, H, x, steps: naive.sr1(f, g, x, steps, 2.0**-4, **options)
+
+
 def region(step):
     return functools.partial(naive.trust_region, step=step)
 
@@ -39,6 +55,11 @@ ROWS = [
     ("trust-exact", {}, region(exact)),
     ("trust-krylov", EXACTLY, region(exact)),
     ("trust-ncg", {"preconditioner": "none"}, region(steihaug)),
+    ("dogleg", {}, planar(naive.dogleg_step)),
+    ("dogleg", {"double": True}, planar(naive.dogleg_step, double=True)),
+    ("trust-subspace", {}, planar(naive.subspace_step)),
+    ("sr1", {"delta0": 2.0**-4}, gradients_only()),
+    ("l-sr1", {"delta0": 2.0**-4, "m": 3}, gradients_only(skip=1e-8, m=3)),
     ("arc", {}, naive.cubic_regularisation),
     ("arc-krylov", EXACTLY, naive.cubic_regularisation),
 ]
@@ -117,7 +138,18 @@ def test_every_modification_of_newtons_method_is_newtons_where_the_hessian_is_de
 
 
 @pytest.mark.parametrize(
-    "method", ["newton", "newton-cg", "trust-exact", "trust-krylov", "trust-ncg", "arc", "arc-krylov"]
+    "method",
+    [
+        "newton",
+        "newton-cg",
+        "trust-exact",
+        "trust-krylov",
+        "trust-ncg",
+        "dogleg",
+        "trust-subspace",
+        "arc",
+        "arc-krylov",
+    ],
 )
 @pytest.mark.parametrize("name", ["rosenbrock", "himmelblau", "wood", "powell-singular"])
 def test_second_derivatives_are_evaluated_once_an_iteration_and_never_at_rejected_points(method, name):
@@ -132,7 +164,7 @@ def test_second_derivatives_are_evaluated_once_an_iteration_and_never_at_rejecte
     result = minimize(objective, points[0], method=method, backend="python", callback=points.append)
     accepted = {point.tobytes() for point in points[:-1]}
     assert {call.tobytes() for call in calls} <= accepted
-    if method in ("newton", "trust-exact", "arc"):
+    if method in ("newton", "trust-exact", "dogleg", "trust-subspace", "arc"):
         assert result.nhev == result.nit
         assert len(calls) == result.nit * problem.n
     else:

@@ -9,13 +9,18 @@ from secondorder.methods import (
     arc_krylov,
     bfgs,
     cg,
+    dogleg,
     gradient_descent,
     l_bfgs,
+    l_sr1,
     newton,
     newton_cg,
+    newton_cg_capped,
+    sr1,
     trust_exact,
     trust_krylov,
     trust_ncg,
+    trust_subspace,
 )
 
 METHODS = {
@@ -25,9 +30,14 @@ METHODS = {
     "l-bfgs": l_bfgs,
     "newton": newton,
     "newton-cg": newton_cg,
+    "newton-cg-capped": newton_cg_capped,
+    "dogleg": dogleg,
     "trust-exact": trust_exact,
     "trust-krylov": trust_krylov,
     "trust-ncg": trust_ncg,
+    "trust-subspace": trust_subspace,
+    "sr1": sr1,
+    "l-sr1": l_sr1,
     "arc": arc,
     "arc-krylov": arc_krylov,
 }

@@ -6,6 +6,7 @@ from secondorder.control import (
     EXPECTED,
     F_MIN,
     HOPED,
+    N_RESTART,
     SLOPE,
     STOP,
     TRIAL_ALPHA,
@@ -32,7 +33,7 @@ def reduction(f, ft, slope, slope_t, pred, g, gt):
     noise = RESOLUTION * abs(f)
     if pred > noise or not abs(ft - f) <= noise:
         return f - ft
-    if norm_inf(gt) < norm_inf(g):
+    if dot(gt, gt) < dot(g, g):
         return -0.5 * (slope + slope_t)
     return math.nan
 
@@ -74,3 +75,13 @@ def after_rejection(x, xt, f, pred, rejections, control):
     if not math.isfinite(values[TRIAL_F]):
         return NOT_FINITE_STEP
     return stall_reason(f, control)
+
+
+@leaf
+def may_restart(reason, restarted, control):
+    """Give up for this reason, or once more with a new model? restarted: since the last step that was accepted."""
+    if reason == RUNNING or restarted or stopped(control):
+        return False
+    control.counts[N_RESTART] += 1
+    control.values[HOPED] = control.values[EXPECTED]
+    return True

@@ -26,12 +26,11 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import GNORM, N_ITER, F, accept, hessian, stopping_test
-from secondorder.jit import leaf
-from secondorder.linalg.cholesky import cholesky, solve_cholesky
-from secondorder.linalg.vectors import copy, dot, norm_inf, scale
+from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems import more_sorensen
+from secondorder.subproblems.definite import interior_step
 from secondorder.subproblems.radius import first_radius, next_radius
 from secondorder.subproblems.secular import within_radius
 from secondorder.subproblems.spectrum import along, decompose, from_coordinates, to_coordinates
@@ -60,19 +59,6 @@ def n_memory(n, options):
     return 1
 
 
-@leaf
-def newton_step(H, L, g, delta, s):
-    """s <- -H^{-1} g. Returns (pred, |s|); pred = 0 where H is not positive definite or s is longer than delta."""
-    if not cholesky(H, L):
-        return 0.0, 0.0
-    solve_cholesky(L, g, s)
-    scale(-1.0, s, s)
-    length = math.sqrt(dot(s, s))
-    if not length <= delta:
-        return 0.0, length
-    return -0.5 * dot(g, s), length
-
-
 def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory, control, data):
     """Minimise fun from x (n,), in place; on entry work[0] is the gradient at x and control.values[F] is f(x)."""
     n = x.shape[0]
@@ -90,7 +76,7 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
             decomposed = False
             if delta == 0.0:
                 delta = first_radius(math.sqrt(dot(g, g)), along(H, g), norm_inf(x), f)
-            pred, length = newton_step(H, L, g, delta, s)  # 2
+            pred, length = interior_step(H, L, g, delta, s)  # 2
         if not pred > 0.0 and spectral:
             if not decomposed:
                 decompose(H, w, y)

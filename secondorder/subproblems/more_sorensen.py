@@ -80,12 +80,12 @@ def energy(L, v, scratch):
 
 
 @leaf
-def nearly_null(L, z, scratch):
+def nearly_null(L, iterations, z, scratch):
     """z <- a unit vector with a small z'(L D L') z, which is returned. [1] has LINPACK's estimate for it."""
     n = z.shape[0]
     for i in range(n):  # no direction is orthogonal to it by design of the problem
         z[i] = math.cos(1.0 + 2.0 * i)
-    for _ in range(INVERSE_ITERATIONS):
+    for _ in range(iterations):
         scale(1.0 / math.sqrt(dot(z, z)), z, scratch)
         solve_cholesky(L, scratch, z)
     zz, zs = dot(z, z), dot(z, scratch)
@@ -135,7 +135,7 @@ def step_within(H, L, g, delta, guess, s, z, scratch):
             return finish(g, s, lam, sas)
         if norm < delta:  # 4
             high = lam
-            zaz = nearly_null(L, z, scratch)
+            zaz = nearly_null(L, INVERSE_ITERATIONS, z, scratch)
             low = max(low, lam - zaz)
             sz = dot(s, z)
             gap = delta * delta - ss

@@ -33,15 +33,19 @@ AT_BOUNDARY = 0.8  # a step of at least this part of the radius was held back by
 
 
 @leaf
-def first_radius(gnorm, ghg, xnorm, f):
-    """|Cauchy step| = |g|^3 / |g'Hg|; where there is no curvature, |x|, or what brings f to 0 along -g."""
-    length = gnorm * gnorm / abs(ghg) * gnorm
-    if 0.0 < length < math.inf:
-        return length
+def blind_radius(gnorm, xnorm, f):
+    """Where nothing is known of the curvature: |x|, or what brings f to 0 along -g."""
     if xnorm > 0.0:
         return xnorm
-    length = abs(f) / gnorm
+    length = abs(f) / gnorm if gnorm > 0.0 else 0.0
     return length if 0.0 < length < math.inf else 1.0
+
+
+@leaf
+def first_radius(gnorm, ghg, xnorm, f):
+    """|Cauchy step| = |g|^3 / |g'Hg|; where there is no curvature, as above."""
+    length = gnorm * gnorm / abs(ghg) * gnorm if ghg != 0.0 else math.inf
+    return length if 0.0 < length < math.inf else blind_radius(gnorm, xnorm, f)
 
 
 @leaf

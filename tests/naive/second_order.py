@@ -153,3 +153,98 @@ def cubic_regularisation(f, g, H, x, steps):
             x = x + s
             points.append(x)
     return np.array(points)
+
+
+# ----------------------------------------------------------------------------------------- steps in planes and the like
+
+
+class DefiniteShift:
+    """tau with -lambda_1 < tau <= -2 lambda_1 by bisection of its logarithm; 0 for a definite H."""
+
+    def __init__(self):
+        self.last = 0.0
+
+    def __call__(self, H):
+        if np.linalg.eigvalsh(H)[0] > 0:
+            return 0.0
+        off = np.sum(abs(H), axis=1) - abs(np.diag(H))
+        lower, upper = min(np.diag(H) - off), max(np.diag(H) + off)
+        floor = 2.0**-26 * max(abs(lower), abs(upper))
+        low, high, guess = max(floor, -min(np.diag(H))), max(floor, -lower), self.last
+        tau = guess / 2 if low < guess / 2 < high else low
+        while True:
+            if np.linalg.eigvalsh(H)[0] + tau > 0:
+                if tau <= 2 * low:
+                    self.last = tau
+                    return tau
+                high = tau
+                tau = np.sqrt(low * high)
+            else:
+                low = tau
+                high = high if high > low else 2 * low
+                tau = high if high <= 2 * low else guess if low == guess / 2 else np.sqrt(low * high)
+
+
+def dogleg_step(g, H, delta, tau, double=False):
+    """Powell's dogleg, or Dennis and Schnabel's, of H + tau I; beyond its end, and the Cauchy step, where tau > 0."""
+    B = H + tau * np.eye(len(g))
+    newton, cauchy = -np.linalg.solve(B, g), -(g @ g) / (g @ B @ g) * g
+    corner = newton * (0.2 + 0.8 * (g @ g) ** 2 / ((g @ B @ g) * -(g @ newton)) if double else 1.0)
+
+    def shortened(s):
+        return s * min(1.0, delta / np.linalg.norm(s))
+
+    if np.linalg.norm(newton) <= delta:
+        s, curvature = newton, newton @ H @ newton
+        if tau > 0:
+            s = shortened(newton * (-(g @ newton) / curvature if curvature > 0 else 1e300))
+    elif np.linalg.norm(cauchy) >= delta:
+        s = shortened(cauchy)
+    elif np.linalg.norm(corner) <= delta:
+        s = shortened(newton)
+    else:
+        leg = corner - cauchy
+        s = cauchy + np.roots([leg @ leg, 2 * cauchy @ leg, cauchy @ cauchy - delta**2]).real.max() * leg
+    steepest = shortened(-(g @ g) / (g @ H @ g) * g if g @ H @ g > 0 else -1e300 * g)
+    return min((s, steepest), key=lambda s: g @ s + 0.5 * s @ H @ s) if tau > 0 else s
+
+
+def subspace_step(g, H, delta, tau):
+    """The exact step in span{g, (H + tau I)^{-1} g}, and a vector from inverse iteration if tau > 0."""
+    n = len(g)
+    B = H + tau * np.eye(n)
+    vectors = [g, np.linalg.solve(B, g)]
+    if tau == 0 and np.linalg.norm(vectors[1]) <= delta:
+        return -vectors[1]
+    if tau > 0:
+        v = np.cos(1 + 2 * np.arange(n))
+        for _ in range(4):
+            v = np.linalg.solve(B, v / np.linalg.norm(v))
+        vectors.append(v)
+    Q, _ = np.linalg.qr(np.array(vectors[:n]).T)
+    return Q @ exact_step(Q.T @ g, Q.T @ H @ Q, delta)
+
+
+def sr1(f, g, x, steps, delta, skip=1e-4, m=None):
+    """Nocedal and Wright, algorithm 6.2, exact steps; the matrix of the last m steps alone if m is given."""
+    points, pairs, gamma = [x], [], 0.0
+    while len(points) <= steps:
+        B = gamma * np.eye(len(x))
+        for s, y in pairs:
+            r = y - B @ s
+            if s @ r != 0 and abs(s @ r) >= skip * np.linalg.norm(s) * np.linalg.norm(r):
+                B = B + np.outer(r, r) / (s @ r)
+        s = exact_step(g(x), B, delta) if pairs else -delta / np.linalg.norm(g(x)) * g(x)
+        y, slope, length = g(x + s) - g(x), g(x) @ s, np.linalg.norm(s)
+        rho = (f(x) - f(x + s)) / -(slope + 0.5 * s @ B @ s)
+        if not pairs or (m and s @ y > 0):
+            gamma = y @ y / abs(s @ y)
+        pairs = [*pairs, (s, y)] if m is None else [*pairs, (s, y)][-m:]
+        if rho < 0.25:
+            delta = shrunk(f(x), f(x + s), slope, length)
+        elif rho >= 0.75 and length >= 0.8 * delta:
+            delta = max(delta, 2.5 * length)
+        if rho >= 1e-4:
+            x = x + s
+            points.append(x)
+    return np.array(points)
