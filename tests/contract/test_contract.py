@@ -305,8 +305,14 @@ def test_the_number_of_allocations_does_not_depend_on_the_number_of_iterations(p
         import secondorder as so
         from secondorder.problems import PROBLEMS
 
+        def hess(x, H):
+            H[0, 0] = 1200.0 * x[0] * x[0] - 400.0 * x[1] + 2.0
+            H[0, 1] = H[1, 0] = -400.0 * x[0]
+            H[1, 1] = 200.0
+
         problem = PROBLEMS["rosenbrock"]
-        objective = so.Objective(njit(problem.fun_grad), fun=njit(problem.fun))
+        functions = (njit(f) for f in (problem.fun_grad, problem.fun, problem.hvp, hess))
+        objective = so.Objective(*functions)
         for method in so.METHODS:
             so.minimize(objective, problem.x0(), method=method)
             counts, nits = set(), set()
