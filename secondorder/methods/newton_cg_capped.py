@@ -24,7 +24,7 @@ becomes L / alpha if alpha < 1, else L / RELAX. The second test of step 3 is add
 that f cannot judge any more are judged by slopes (methods.region). Where Hg is 0 or not finite, d = -(|x| / |g|) g.
 
 Cost of an iteration: a product for each CG step, f and g at each trial; at the end, min(n, m) products or fewer, and
-4 m^2 n operations. Memory: min(n, m) + 12 vectors of length n.
+4 m^2 n operations. Memory: min(n, m) + 15 vectors of length n.
 
 References
 ----------
@@ -66,14 +66,9 @@ class Options(NamedTuple):
     m: int = 300  # most Lanczos steps, >= 1; a bound on memory
 
 
-def n_certificate(n):
-    """Rows of `work` for the certificate."""
-    return (N_CERTIFICATE + n - 1) // n
-
-
 def n_work(n, options):
     """Rows of length n in `work`."""
-    return N_VECTORS + n_certificate(n) + min(n, options.m) + 1
+    return N_VECTORS + N_CERTIFICATE + min(n, options.m) + 1
 
 
 def n_memory(n, options):
@@ -161,8 +156,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     g, gt, xt, s, d = work[0], work[1], work[2], work[3], work[4]
     y, r, p, bp, last = work[5], work[6], work[7], work[8], work[9]
     certificate = work.reshape(work.size)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE]
-    first = N_VECTORS + (N_CERTIFICATE + n - 1) // n
-    V = work[first : first + enough_steps(n, options) + 1]
+    V = work[N_VECTORS + N_CERTIFICATE : N_VECTORS + N_CERTIFICATE + enough_steps(n, options) + 1]
     size, L, rejections, oracles, alpha = 0.0, 0.0, 0, 0, 1.0
     plan = Plan(0.0, 0.0, False)
     f = values[F]

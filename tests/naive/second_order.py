@@ -248,3 +248,51 @@ def sr1(f, g, x, steps, delta, skip=1e-4, m=None):
             x = x + s
             points.append(x)
     return np.array(points)
+
+
+def capped_cg(g, H, eps_h, zeta, size):
+    """Royer, O'Neill and Wright, algorithm 1, but for slow convergence. (is it a solution, d, M)."""
+    norm = np.linalg.norm
+    own = norm(H @ g) / norm(g)
+    eps, size = eps_h * max(size, own), own
+    B = H + 2 * eps * np.eye(len(g))
+    y, r, p = np.zeros(len(g)), g, -g
+    if p @ B @ p < eps * (p @ p):
+        return False, p, size
+    while True:
+        alpha, old = r @ r / (p @ B @ p), r
+        y, r = y + alpha * p, r + alpha * (B @ p)
+        p = -r + (r @ r) / (old @ old) * p
+        if y @ B @ y < eps * (y @ y):
+            return False, y, size
+        if norm(r) <= zeta / (3 * (size + 2 * eps) / eps) * norm(g):
+            return True, y, size
+        size = max(size, *(norm(H @ v) / norm(v) for v in (p, y, r)))
+        if norm(r) <= zeta / (3 * (size + 2 * eps) / eps) * norm(g):
+            return True, y, size
+        if p @ B @ p < eps * (p @ p):
+            return False, p, size
+
+
+def capped_newton(f, g, H, x, steps, eps_h=2.0**-13, zeta=0.5, theta=0.5, eta=0.2):
+    """Their algorithm 3, with an L that adapts and steps that a good ratio is enough for."""
+    points, size, L = [x], 0.0, None
+    while len(points) <= steps:
+        gx, Hx = g(x), H(x)
+        solution, d, size = capped_cg(gx, Hx, eps_h, zeta, size)
+        L = L or size**2 / np.max(abs(gx))
+        if not solution:
+            curvature = abs(d @ Hx @ d) / (d @ d)
+            d = -np.copysign(curvature / L / np.linalg.norm(d), d @ gx) * d
+        alpha = 1.0
+        while True:
+            s = alpha * d
+            fall, promised = f(x) - f(x + s), -(gx @ s + 0.5 * s @ Hx @ s)
+            if fall >= eta * promised or fall >= eta / 6 * L * np.linalg.norm(s) ** 3:
+                break
+            alpha *= theta
+        if not solution:
+            L /= alpha if alpha < 1 else 8.0
+        x = x + s
+        points.append(x)
+    return np.array(points)
