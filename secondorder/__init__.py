@@ -8,6 +8,7 @@ See `minimize`. The tables METHODS, LINE_SEARCHES and PROBLEMS list what there i
 
 import importlib
 
+from secondorder.least_squares import least_squares
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.methods import METHODS
@@ -35,6 +36,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "least_squares",
     "minimize",
     "scipy_method",
     "value_and_grad",

@@ -1,0 +1,182 @@
+r"""Levenberg-Marquardt: Gauss-Newton steps within a trust region, after More.
+
+Minimise 1/2 sum rho((r_i / c)^2) c^2, r: R^n -> R^m. With J, r weighted by the loss, and D a scaling (`fits.model`):
+
+    1.  J at x;  A = J D^-1;  A P = Q R
+    2.  stop if |Q'r| <= otol sqrt(2 cost), or by a criterion of the run
+    3.  p(lam) = -argmin |A p + r|^2 + lam |p|^2, from R by rotations           ([1] section 3)
+        lam = 0 if |p(0)| <= 1.1 delta, else |p(lam)| = delta to 10 %, by
+        Newton's iteration on 1 / delta - 1 / |p(lam)| between bounds              ([1] algorithm 5.5)
+    4.  xt = x + D^-1 p;  rho = (cost(x) - cost(xt)) / (m(0) - m(p))
+    5.  rho < 1/4: delta shrinks, to where a parabola has its least value;
+        rho > 3/4: delta = 2 |p|                                                 ([1] section 7)
+    6.  x <- xt if rho >= 1e-4; else 3 again, with the same R
+
+Nothing but a finite lower cost with a finite Jacobian is accepted, so a nan shortens the step. R of deficient rank is no
+obstacle: p(0) is then the basic solution.
+
+Cost of an iteration: one Jacobian, 2 m n^2 multiplications, and for each trial one r and some n^3 multiplications.
+Memory: n + 12 vectors of length n, 2 n + 8 of length m.
+
+References
+----------
+[1] More. The Levenberg-Marquardt algorithm: implementation and theory. Lecture Notes in Mathematics 630 (1978) 105-116.
+    doi:10.1007/BFb0067700
+"""
+
+import math
+from typing import NamedTuple
+
+from secondorder.control import GNORM, N_ITER, F
+from secondorder.fits.losses import cost
+from secondorder.fits.model import (
+    DELTA,
+    DIAGONAL,
+    LAMBDA,
+    N_MEMORY,
+    N_RESIDUALS,
+    N_VECTORS,
+    NEWTON,
+    PIVOTS,
+    RANK,
+    RHO,
+    ROW,
+    RT,
+    STALE,
+    SCALING,
+    XT,
+    D,
+    P,
+    Q,
+    R,
+    Y,
+    Z,
+    begin,
+    criteria,  # noqa: F401 - part of the skeleton
+    failure,
+    finish,
+    jacobian_at,
+    move_by,
+    next_radius,
+    predicted_decrease,
+    reduce,
+    residuals,
+    result_fields,  # noqa: F401
+    scaled_norm,
+    stopping_test,
+    take,
+)
+from secondorder.jit import leaf
+from secondorder.linalg.householder import damp, inverse_size, solve_damped, solve_lower
+from secondorder.linalg.vectors import dot, scale
+from secondorder.status import RUNNING, Outcome
+
+NEEDS = ("jacobian",)
+RUN = {"grtol": 0.0}
+TRIALS = 10  # of lam, as in MINPACK; two or three do
+
+
+class Options(NamedTuple):
+    """Options of Levenberg-Marquardt."""
+
+    otol: float = 2.0**-26  # stop when |Q'r| <= otol sqrt(2 cost), at least 0; sqrt(eps)
+    rtol: float = 2.0**-52  # stop when sqrt(2 cost) <= rtol times that at x0, at least 0; eps
+    factor: float = 100.0  # first radius in units of |D x0|, positive; MINPACK's
+
+
+def n_work(n, options):
+    """Rows of length n in `work`."""
+    return N_VECTORS + n
+
+
+def n_fit(n, options):
+    """Rows of length m in `fit`."""
+    return N_RESIDUALS + 2 * n
+
+
+def n_memory(n, options):
+    """Length of `memory`."""
+    return N_MEMORY
+
+
+@leaf
+def damped_step(delta, lam, work, A, q, rank):
+    """work[P] <- the step of step 3; returns its lam. `lam` is that of the step before."""
+    n = work.shape[1]
+    newton, p, z, y, row = work[NEWTON], work[P], work[Z], work[Y], work[ROW]
+    diagonal, pivots, S = work[DIAGONAL], work[PIVOTS], work[N_VECTORS : N_VECTORS + n]
+    size = math.sqrt(dot(newton, newton))
+    if size <= 1.1 * delta:
+        scale(-1.0, newton, p)
+        return 0.0
+    low = 0.0
+    if rank == n:
+        solve_lower(A, diagonal, pivots, newton, z)
+        low = (size - delta) / delta * size * size / dot(z, z)
+    square = 0.0
+    for j in range(n):  # |R'Q'r| = |A'r|
+        t = diagonal[j] * q[j] if j < q.shape[0] else 0.0
+        for i in range(min(j, q.shape[0])):
+            t += A[j, i] * q[i]
+        square += t * t
+    high = math.sqrt(square) / delta
+    lam = min(max(lam, low), high)
+    if lam == 0.0:
+        lam = math.sqrt(square) / size
+    for _ in range(TRIALS):
+        if lam == 0.0:
+            lam = 0.001 * high
+        damp(A, diagonal, q, math.sqrt(lam), S, row, y)
+        length = solve_damped(S, y, pivots, z, p)
+        excess = length - delta
+        if abs(excess) <= 0.1 * delta:
+            break
+        if excess > 0.0:
+            low = max(low, lam)
+        else:
+            high = min(high, lam)
+        change = length / inverse_size(S, z, row)
+        lam = min(max(low, lam + excess / delta * change * change), high)
+    scale(-1.0, p, p)
+    return lam
+
+
+def solve(residual, jacobian, jvp, vjp, loss, options, x, work, fit, memory, control, data):
+    """Minimise from x (n,), in place; on entry fit[R] are the residuals at x and control.values[F] is the cost."""
+    n = x.shape[0]
+    xt, d, p, z, q, rt = work[XT], work[D], work[P], work[Z], fit[Q], fit[RT]
+    J, A = fit[N_RESIDUALS : N_RESIDUALS + n], fit[N_RESIDUALS + n : N_RESIDUALS + 2 * n]
+    f = control.values[F]
+    gnorm = begin(jacobian, x, f, loss, work, fit, memory, control, data)
+    if scaled_norm(d, x) > 0.0:
+        memory[DELTA] = options.factor * scaled_norm(d, x)
+    reason = stopping_test(f, gnorm, options, memory, control)
+    while reason == RUNNING:
+        memory[LAMBDA] = damped_step(memory[DELTA], memory[LAMBDA], work, A, q, int(memory[RANK]))
+        predicted, slope = predicted_decrease(p, q, A, work[DIAGONAL], work[PIVOTS], z)
+        size = math.sqrt(dot(p, p))
+        if control.counts[N_ITER] == 0:
+            memory[DELTA] = min(memory[DELTA], size)
+        moved = move_by(x, p, d, xt)
+        ft = f
+        if moved:
+            residuals(residual, xt, rt, control, data)
+            ft = cost(rt, loss, fit[RHO : RHO + 4], control)
+        delta = next_radius(memory[DELTA], size, f, ft, predicted, slope)
+        taken = ft < f and f - ft >= 1e-4 * predicted
+        if taken and not jacobian_at(jacobian, xt, rt, J, control, data):
+            memory[STALE] = 1.0
+            delta, taken = 0.25 * size, False
+        if delta != memory[DELTA]:
+            memory[LAMBDA] *= memory[DELTA] / delta
+            memory[DELTA] = delta
+        if not taken:
+            reason = failure(f, ft, predicted, moved, work, x, memory, control)
+            continue
+        memory[STALE] = 0.0
+        take(x, f, ft, slope, work, fit, control)
+        f = ft
+        gnorm = reduce(f, loss, work, fit, memory, control)
+        reason = stopping_test(f, gnorm, options, memory, control)
+    finish(jacobian, x, f, loss, work, fit, memory, control, data)
+    return Outcome(reason, f, control.values[GNORM], control.counts[N_ITER])
