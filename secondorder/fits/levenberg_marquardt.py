@@ -28,7 +28,6 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import GNORM, N_ITER, F
-from secondorder.fits.losses import cost
 from secondorder.fits.model import (
     DELTA,
     DIAGONAL,
@@ -39,32 +38,19 @@ from secondorder.fits.model import (
     NEWTON,
     PIVOTS,
     RANK,
-    RHO,
     ROW,
-    RT,
-    STALE,
-    SCALING,
-    XT,
-    D,
+    SCALING,  # noqa: F401 - with criteria and result_fields part of the skeleton
     P,
     Q,
-    R,
     Y,
     Z,
+    advance,
     begin,
-    criteria,  # noqa: F401 - part of the skeleton
-    failure,
+    criteria,  # noqa: F401
     finish,
-    jacobian_at,
-    move_by,
-    next_radius,
-    predicted_decrease,
     reduce,
-    residuals,
     result_fields,  # noqa: F401
-    scaled_norm,
     stopping_test,
-    take,
 )
 from secondorder.jit import leaf
 from secondorder.linalg.householder import damp, inverse_size, solve_damped, solve_lower
@@ -81,7 +67,7 @@ class Options(NamedTuple):
 
     otol: float = 2.0**-26  # stop when |Q'r| <= otol sqrt(2 cost), at least 0; sqrt(eps)
     rtol: float = 2.0**-52  # stop when sqrt(2 cost) <= rtol times that at x0, at least 0; eps
-    factor: float = 100.0  # first radius in units of |D x0|, positive; MINPACK's
+    factor: float = 1.0  # first radius in units of |D x0|, positive; NIST, 2026-11: 0.1..10 fit all, MINPACK's 100 not
 
 
 def n_work(n, options):
@@ -144,39 +130,15 @@ def damped_step(delta, lam, work, A, q, rank):
 def solve(residual, jacobian, jvp, vjp, loss, options, x, work, fit, memory, control, data):
     """Minimise from x (n,), in place; on entry fit[R] are the residuals at x and control.values[F] is the cost."""
     n = x.shape[0]
-    xt, d, p, z, q, rt = work[XT], work[D], work[P], work[Z], fit[Q], fit[RT]
-    J, A = fit[N_RESIDUALS : N_RESIDUALS + n], fit[N_RESIDUALS + n : N_RESIDUALS + 2 * n]
+    A, q = fit[N_RESIDUALS + n : N_RESIDUALS + 2 * n], fit[Q]
     f = control.values[F]
-    gnorm = begin(jacobian, x, f, loss, work, fit, memory, control, data)
-    if scaled_norm(d, x) > 0.0:
-        memory[DELTA] = options.factor * scaled_norm(d, x)
+    gnorm = begin(jacobian, x, f, options.factor, loss, work, fit, memory, control, data)
     reason = stopping_test(f, gnorm, options, memory, control)
     while reason == RUNNING:
-        memory[LAMBDA] = damped_step(memory[DELTA], memory[LAMBDA], work, A, q, int(memory[RANK]))
-        predicted, slope = predicted_decrease(p, q, A, work[DIAGONAL], work[PIVOTS], z)
-        size = math.sqrt(dot(p, p))
-        if control.counts[N_ITER] == 0:
-            memory[DELTA] = min(memory[DELTA], size)
-        moved = move_by(x, p, d, xt)
-        ft = f
-        if moved:
-            residuals(residual, xt, rt, control, data)
-            ft = cost(rt, loss, fit[RHO : RHO + 4], control)
-        delta = next_radius(memory[DELTA], size, f, ft, predicted, slope)
-        taken = ft < f and f - ft >= 1e-4 * predicted
-        if taken and not jacobian_at(jacobian, xt, rt, J, control, data):
-            memory[STALE] = 1.0
-            delta, taken = 0.25 * size, False
-        if delta != memory[DELTA]:
-            memory[LAMBDA] *= memory[DELTA] / delta
-            memory[DELTA] = delta
-        if not taken:
-            reason = failure(f, ft, predicted, moved, work, x, memory, control)
-            continue
-        memory[STALE] = 0.0
-        take(x, f, ft, slope, work, fit, control)
-        f = ft
-        gnorm = reduce(f, loss, work, fit, memory, control)
-        reason = stopping_test(f, gnorm, options, memory, control)
+        memory[LAMBDA] = damped_step(memory[DELTA], memory[LAMBDA], work, A, q, int(memory[RANK]))  # 3
+        taken, f, reason = advance(residual, jacobian, x, f, loss, work, fit, memory, control, data)  # 4, 5, 6
+        if taken:
+            gnorm = reduce(f, loss, work, fit, memory, control)  # 1
+            reason = stopping_test(f, gnorm, options, memory, control)  # 2
     finish(jacobian, x, f, loss, work, fit, memory, control, data)
     return Outcome(reason, f, control.values[GNORM], control.counts[N_ITER])

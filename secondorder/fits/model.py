@@ -20,36 +20,23 @@ References
 
 import math
 
-from secondorder.control import (
-    EXPECTED,
-    FUN_PER_GRAD,
-    GRAD_RTOL,
-    GRAD_TOL,
-    SCALE,
-    START_GNORM,
-    STOP,
-    THRESHOLD,
-    TRIAL_ALPHA,
-    TRIAL_F,
-    TRIAL_SLOPE,
-    accept,
-    evaluated,
-    stopped,
-    stopping_test_at,
-)
+from secondorder.control import FUN_PER_GRAD, N_ITER, SCALE, accept, evaluated, stopping_test_at
 from secondorder.fits.losses import LINEAR, cost, weigh
-from secondorder.jit import inlined, leaf
+from secondorder.fits.trial import (
+    ACCEPT,
+    RESOLUTION,
+    X_RESOLUTION,
+    failure,
+    move_by,
+    next_radius,
+    residuals,
+    scaled_norm,
+    set_threshold,
+)
+from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.householder import factor, inverse_gram, multiply_upper, solve_upper
 from secondorder.linalg.vectors import copy, dot, norm_inf, scale
-from secondorder.status import (
-    GTOL,
-    NO_DECREASE,
-    NOT_FINITE_STEP,
-    OTOL,
-    ROUNDING,
-    RTOL,
-    RUNNING,
-)
+from secondorder.status import GTOL, OTOL, RTOL, RUNNING
 
 # Rows of work, (n,) each; n more rows hold a triangle, and in the end the inverse of J'J.
 G, XT, P, D, NEWTON, Z, DIAGONAL, NORMS, GIVEN, PIVOTS, ROW, Y = range(12)
@@ -72,20 +59,6 @@ STALE = 7  # 1: J is not that at x
 LEFT = 8  # sqrt(2 cost) / START
 N_MEMORY = 9
 
-# Cost is a sum of many terms: what float64 resolves of it; and of a residual that is a difference of terms |J_ij x_j|.
-RESOLUTION = 100.0 * 2.0**-52
-X_RESOLUTION = 2.0**-50
-
-
-@inlined
-def residuals(residual, x, r, control, data):
-    """r <- the residuals at x, counted."""
-    residual(x, r, data)
-    evaluated(1, 0, 0, control)
-    if control.values[SCALE] != 1.0:
-        scale(control.values[SCALE], r, r)
-
-
 @leaf
 def rescale(factor, J):
     """J <- factor J."""
@@ -102,7 +75,7 @@ def all_finite(J):
     return True
 
 
-@inlined
+@loop
 def jacobian_at(jacobian, x, r, J, control, data):
     """J <- the Jacobian at x, by columns, counted; r are the residuals there. False: it is not finite."""
     factor = control.values[SCALE]
@@ -146,9 +119,9 @@ def reduce(f, loss, work, fit, memory, control):
     return norm_inf(g)
 
 
-@inlined
-def begin(jacobian, x, f, loss, work, fit, memory, control, data):
-    """The model at x0; returns |g|_inf."""
+@loop
+def begin(jacobian, x, f, factor, loss, work, fit, memory, control, data):
+    """The model at x0, and a radius of factor |D x0|; returns |g|_inf."""
     n = x.shape[0]
     memory[DELTA], memory[LAMBDA], memory[STALE] = math.inf, 0.0, 0.0
     memory[START] = math.sqrt(2.0 * f)
@@ -159,16 +132,10 @@ def begin(jacobian, x, f, loss, work, fit, memory, control, data):
     memory[RANK], memory[PROMISED], memory[OFFSET] = 0.0, math.nan, math.nan
     if jacobian_at(jacobian, x, fit[R], fit[N_RESIDUALS : N_RESIDUALS + n], control, data) and math.isfinite(f):
         gnorm = reduce(f, loss, work, fit, memory, control)
+    if scaled_norm(work[D], x) > 0.0:
+        memory[DELTA] = factor * scaled_norm(work[D], x)
     set_threshold(gnorm, control)
     return gnorm
-
-
-@inlined
-def set_threshold(gnorm, control):
-    """The tolerance of the gradient, from the gradient at x0."""
-    values = control.values
-    values[START_GNORM] = gnorm
-    values[THRESHOLD] = max(values[GRAD_TOL] * values[SCALE] * values[SCALE], values[GRAD_RTOL] * gnorm)
 
 
 @inlined
@@ -185,15 +152,6 @@ def stopping_test(f, gnorm, options, memory, control):
 
 
 @inlined
-def scaled_norm(d, x):
-    """|D x|."""
-    square = 0.0
-    for j in range(x.shape[0]):
-        square += (d[j] * x[j]) ** 2
-    return math.sqrt(square)
-
-
-@inlined
 def predicted_decrease(p, q, A, diagonal, pivots, z):
     """(m(0) - m(p), slope of m at 0 along p), for a step p of scaled variables, from R P'p and Q'r."""
     multiply_upper(A, diagonal, pivots, p, z)
@@ -204,48 +162,40 @@ def predicted_decrease(p, q, A, diagonal, pivots, z):
     return -slope - 0.5 * curvature, slope
 
 
-@inlined
-def move_by(x, p, d, xt):
-    """xt <- x + D^-1 p; False if that is x."""
-    moved = False
-    for j in range(x.shape[0]):
-        xt[j] = x[j] + (p[j] / d[j] if d[j] > 0.0 else 0.0)
-        moved = moved or xt[j] != x[j]
-    return moved
+@loop
+def advance(residual, jacobian, x, f, loss, work, fit, memory, control, data):
+    """Steps 4 to 6: try work[P]. Returns (was it taken, cost, reason); x, fit[R] and J are moved if it was."""
+    n = x.shape[0]
+    xt, d, p, r, rt = work[XT], work[D], work[P], fit[R], fit[RT]
+    J, A = fit[N_RESIDUALS : N_RESIDUALS + n], fit[N_RESIDUALS + n : N_RESIDUALS + 2 * n]
+    predicted, slope = predicted_decrease(p, fit[Q], A, work[DIAGONAL], work[PIVOTS], work[Z])
+    size = math.sqrt(dot(p, p))
+    if control.counts[N_ITER] == 0:
+        memory[DELTA] = min(memory[DELTA], size)
+    ft = f
+    moved = move_by(x, p, d, xt)
+    if moved:
+        residuals(residual, xt, rt, control, data)
+        ft = cost(rt, loss, fit[RHO : RHO + 4], control)
+    delta = next_radius(memory[DELTA], size, f, ft, predicted, slope)
+    taken = ft < f and f - ft >= ACCEPT * predicted
+    if taken and not jacobian_at(jacobian, xt, rt, J, control, data):
+        memory[STALE] = 1.0
+        delta, taken = 0.25 * size, False
+        ft = math.nan
+    if delta != memory[DELTA]:
+        memory[LAMBDA] *= memory[DELTA] / delta
+        memory[DELTA] = delta
+    if not taken:
+        noise = RESOLUTION * f + X_RESOLUTION * math.sqrt(2.0 * f) * scaled_norm(d, x)
+        return False, f, failure(f, ft, predicted, 0.5 * memory[PROMISED], noise, moved, control)
+    memory[STALE] = 0.0
+    copy(rt, r)
+    accept(x, f, xt, ft, 1.0, slope, control)
+    return True, ft, RUNNING
 
 
-@leaf
-def failure(f, ft, predicted, moved, work, x, memory, control):
-    """After a step that was not taken: the reason to give up, or RUNNING."""
-    counts, values = control.counts, control.values
-    values[TRIAL_F], values[TRIAL_ALPHA], values[TRIAL_SLOPE] = ft, 1.0, math.nan
-    values[EXPECTED] = predicted
-    if stopped(control):
-        return counts[STOP]
-    noise = RESOLUTION * f + X_RESOLUTION * math.sqrt(2.0 * f) * scaled_norm(work[D], x)
-    if 0.5 * memory[PROMISED] <= noise and math.isfinite(ft):
-        return ROUNDING
-    if moved and predicted > RESOLUTION * f:
-        return RUNNING
-    return NO_DECREASE if math.isfinite(ft) else NOT_FINITE_STEP
-
-
-@inlined
-def next_radius(delta, size, f, ft, predicted, slope):
-    """The radius after a step of this size, taken or not: MINPACK's rule, with nan as a step that went far up."""
-    gained = f - ft
-    if gained > 0.25 * predicted:
-        return 2.0 * size if gained >= 0.75 * predicted else delta
-    if gained >= 0.0:
-        shrink = 0.5
-    elif math.isfinite(ft):
-        shrink = max(0.1, -slope / (2.0 * (-gained - slope)))
-    else:
-        shrink = 0.1
-    return shrink * min(delta, 10.0 * size)
-
-
-@inlined
+@loop
 def finish(jacobian, x, f, loss, work, fit, memory, control, data):
     """At the end: J is that at x again, and the last n rows of work are the inverse of J'J, if there is one."""
     n = x.shape[0]
@@ -264,13 +214,6 @@ def inverse(work, fit):
     for i in range(n):
         for j in range(n):
             out[i, j] = out[i, j] / d[i] / d[j]
-
-
-@inlined
-def take(x, f, ft, slope, work, fit, control):
-    """x, r <- those of the trial."""
-    accept(x, f, work[XT], ft, 1.0, slope, control)
-    copy(fit[RT], fit[R])
 
 
 # ------------------------------------------------------------------------------------ for the result, in the driver
