@@ -23,7 +23,6 @@ from secondorder.minimize import (
     attach,
     caller,
     interruptible,
-    message,
     refuse_constraints,
     start_vector,
     unbounded,
@@ -33,7 +32,20 @@ from secondorder.objective import DIFFERENCES
 from secondorder.options import lookup, parse_fit
 from secondorder.residual import Data, custom_loss, find_residual
 from secondorder.result import OptimizeResult
-from secondorder.status import CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, SIGNAL
+from secondorder.status import (
+    CONVERGED,
+    GTOL,
+    NO_DECREASE,
+    NOT_FINITE_START,
+    NOT_FINITE_STEP,
+    OTOL,
+    PRECISION,
+    RAISED,
+    REASONS,
+    ROUNDING,
+    RTOL,
+    SIGNAL,
+)
 
 # scipy's names
 ALIASES = {"lm": "levenberg-marquardt", "trf": "levenberg-marquardt", "dogbox": "dogleg"}
@@ -67,8 +79,8 @@ def least_squares(
     Parameters
     ----------
     residual : callable
-        ``residual(x, *args) -> r``, r of shape (m,), x of shape (n,): an `@njit` function, or plain Python. Plain Python
-        is compiled by Numba where it can be, and else runs as it is, after one warning with the reason.
+        ``residual(x, *args) -> r``, r of shape (m,), x of shape (n,): an `@njit` function, or plain Python,
+        which is compiled by Numba where it can be, and else runs as it is, after one warning with the reason.
     x0 : array_like, shape (n,)
         Where to start. It is copied; a scalar counts as shape (1,).
     jac : callable, True, pair of callables, "exact", "2-point", "3-point" or "cs", optional
@@ -121,9 +133,9 @@ def least_squares(
     References
     ----------
     [1] More. The Levenberg-Marquardt algorithm: implementation and theory. Lecture Notes in Mathematics 630 (1978)
-        105-116. doi:10.1007/BFb0067700. The default method: algorithm 7.1, with equation 6.3 for the scaling.
+        105-116. doi:10.1007/BFb0067700. The default method: algorithm 7.1, with the scaling of section 6.
     [2] Bates, Watts. A relative offset orthogonality convergence criterion for nonlinear least squares. Technometrics
-        23 (1981) 179-183. doi:10.1080/00401706.1981.10486257. The default stop: equation 2.7 but for degrees of freedom.
+        23 (1981) 179-183. doi:10.1080/00401706.1981.10486257. The default stop, but for degrees of freedom.
 
     Examples
     --------
@@ -216,7 +228,7 @@ def check_functions(residual, jac, loss, callback, backend):
     if jac is not None and jac is not True and jac is not False and not callable(jac) and not pair:
         if not isinstance(jac, str):
             words = ", ".join(("exact", *DIFFERENCES))
-            raise TypeError(f"jac must be callable, True, a pair (jvp, vjp), None or one of {words}; it is {jac!r:.200}")
+            raise TypeError(f"jac must be callable, True, (jvp, vjp), None or one of {words}; it is {jac!r:.200}")
         lookup("jac", jac, {"exact": None, **DIFFERENCES})
     if not callable(loss):
         if not isinstance(loss, str):
@@ -335,7 +347,7 @@ def result_of(run, reason, begun, detail=None):
         optimality=values[c.GNORM],
         success=status == CONVERGED,
         status=status,
-        message=detail or message(reason, sentence, values),
+        message=detail or message(reason, SENTENCES.get(reason, sentence), values),
         reason=word,
         criteria=criteria(run, values),
         nit=counts[c.N_ITER],
@@ -351,6 +363,27 @@ def result_of(run, reason, begun, detail=None):
         rows = run.trace[: counts[c.N_ITER] + 1]
         result["history"] = {name: rows[:, k].copy() for k, name in enumerate(c.TRACE)}
     return result
+
+
+SENTENCES = {  # where those of `status` speak of searches and gradients
+    NO_DECREASE: "no step lowered the cost, however short: the Jacobian may be wrong (compare it with jac='3-point'), "
+    "or the residuals may be noisy or not smooth here",
+    NOT_FINITE_START: "the residuals or their Jacobian are nan or infinite at x0",
+    NOT_FINITE_STEP: "the residuals or their Jacobian are nan or infinite at every point tried, however near",
+}
+
+
+def message(reason, sentence, values):
+    """The sentence of a reason, with the numbers that show it."""
+    if reason in (GTOL, OTOL, RTOL):  # they are in criteria
+        return sentence
+    text = f"{sentence}: |grad|_inf = {values[c.GNORM]:.3g}"
+    if reason in (ROUNDING, PRECISION, NO_DECREASE):
+        text += (
+            f"; the last step promised to lower the cost of {values[c.F]:.6g} by {values[c.EXPECTED]:.3g} and raised "
+            f"it by {values[c.TRIAL_F] - values[c.F]:.3g}"
+        )
+    return text
 
 
 def criteria(run, values):

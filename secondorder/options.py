@@ -37,6 +37,8 @@ SCIPY_NAMES = {
 FIT_NAMES = {"max_nfev": "maxfev"}  # of scipy's least_squares
 
 SELECTORS = ("line_search", "initial_step")
+NOT_NEGATIVE = ("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner")
+NOT_NEGATIVE += ("otol", "rtol", "cg_steps", "probes")  # of least squares
 UNIT_INTERVAL = ("eta_max", "shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
 
 
@@ -169,7 +171,7 @@ def broken_law(name, value):
     """The law that value breaks, or None. nan breaks every law."""
     if isinstance(value, float) and math.isnan(value):
         return "a number, not nan"
-    if name in ("gtol", "grtol", "xtol", "ftol", "otol", "rtol", "maxiter", "time_limit", "noise", "switch", "preconditioner", "cg_steps", "probes"):
+    if name in NOT_NEGATIVE:
         return None if value >= 0 else "at least 0"
     if name in ("maxfev", "m", "max_trials", "window"):
         if name == "window" and value > MAX_WINDOW:

@@ -1,13 +1,12 @@
-"""What the user gave to least_squares -> typed residuals, Jacobians and products: as `objective` does for minimize."""
+"""What the user gave to least_squares -> typed residuals, Jacobians, products: as `objective` for minimize."""
 
 import functools
 import warnings
 from collections import OrderedDict
 from typing import NamedTuple
 
-
-from secondorder.derivatives import residuals as made_of
 from secondorder.derivatives import finite_differences, in_python, trampolines
+from secondorder.derivatives import residuals as made_of
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import (
     JACOBIAN,
@@ -19,6 +18,8 @@ from secondorder.jit import (
     compiled,
     entry_point,
     type_of,
+    types,
+    vector,
 )
 from secondorder.objective import DIFFERENCES, MAX_TYPED, NotCompilable, as_compiled, exact, first_line, identity
 
@@ -50,7 +51,7 @@ class TypedResidual:
 
 
 class Data:
-    """The args of one call, where typed functions find them: a pinned tuple or a handle, behind a frame for differences."""
+    """The args of one call where typed functions find them: a pinned tuple or a handle, for differences in a frame."""
 
     def __init__(self, found, args, args_type):
         self.found, self.args = found, args
@@ -176,11 +177,18 @@ class Residual:
         try:
             made = exact(self.given.residual, self.args_type)
             product = "vjp" if wide else "jvp"
-            make = made_of.jacobian_reverse if wide else made_of.jacobian_forward
             key = f"jacobian {made.key_for(product)} {self.args_type}"
-            return make(made.compiled(product), self.args_type, key), None
+            if wide:
+                one = self.returns_number()
+                return made_of.jacobian_reverse(made.compiled(product), self.args_type, key, one), None
+            return made_of.jacobian_forward(made.compiled(product), self.args_type, key), None
         except Exception as refusal:  # besides Unsupported: what Numba says of the generated text
             return None, refusal
+
+    def returns_number(self):
+        """Is the residual a number, not an array? Then the seed of its reverse mode is one, too."""
+        found = getattr(self.user, "overloads", {}).get((vector, *self.args_type))
+        return found is not None and isinstance(found.signature.return_type, types.Number)
 
     def products(self):
         """jvp and vjp: given as a pair, or generated."""
@@ -195,7 +203,9 @@ class Residual:
         made, kind = exact(self.given.residual, self.args_type), self.args_type
         return {
             "jvp": made_of.jvp_generated(made.compiled("jvp"), kind, f"product {made.key_for('jvp')} {kind}"),
-            "vjp": made_of.vjp_generated(made.compiled("vjp"), kind, f"product {made.key_for('vjp')} {kind}"),
+            "vjp": made_of.vjp_generated(
+                made.compiled("vjp"), kind, f"product {made.key_for('vjp')} {kind}", self.returns_number()
+            ),
         }
 
     def python_typed(self):
@@ -291,8 +301,11 @@ def find_residual(residual, jac, args, needs, backend, own=trampolines.itself):
 
 def custom_loss(user, backend):
     """(address, LossInPython or None, dispatcher) of a loss function of the user's."""
-    key = identity(user)
-    found = _losses.get(key)
+    try:
+        key = identity(user)
+        found = _losses.get(key)
+    except TypeError:  # something unhashable was captured or given
+        key = found = None
     if found is None:
         made = None
         if backend != "python":
@@ -302,7 +315,7 @@ def custom_loss(user, backend):
                 if backend == "numba":
                     raise TypeError(f"backend='numba', but loss can't be compiled: {first_line(error)}") from error
         found = made, user
-        if made is not None:
+        if made is not None and key is not None:
             _losses[key] = found
             if len(_losses) > MAX_TYPED:
                 _losses.popitem(last=False)

@@ -55,7 +55,7 @@ REASONS = {
     OTOL: Reason(
         CONVERGED,
         "otol",
-        "the residuals are orthogonal to the range of the Jacobian within otol: the linear model has no lower cost to offer",
+        "the residuals are orthogonal to the range of the Jacobian within otol: their linear model has no lower cost",
     ),
     RTOL: Reason(CONVERGED, "rtol", "the residuals have fallen to rtol times what they were at x0: the fit is exact"),
     PRECISION: Reason(

@@ -10,6 +10,7 @@ import pytest
 
 import secondorder
 from secondorder import LINE_SEARCHES, METHODS
+from secondorder.fits import FITS
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.options import RunOptions
 
@@ -28,13 +29,15 @@ PARTS = {
     "control": {"linalg", "status", "jit"},
     "line_searches": {"control", "linalg", "status", "jit"},
     "methods": {"control", "line_searches", "linalg", "status", "jit", "subproblems"},
+    "fits": {"control", "elementary", "jit", "linalg", "status"},
     "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
     "options": {"line_searches"},
     "objective": {"derivatives", "jit"},
+    "residual": {"derivatives", "jit", "objective"},
     "adapters": {"objective"},
     "checking": {"derivatives", "objective"},
-    "backends": {"control", "derivatives", "jit", "line_searches", "linalg", "result", "status"},
+    "backends": {"control", "derivatives", "fits", "jit", "line_searches", "linalg", "result", "status"},
     "minimize": {
         "backends",
         "checking",
@@ -45,6 +48,19 @@ PARTS = {
         "methods",
         "objective",
         "options",
+        "result",
+        "status",
+    },
+    "least_squares": {
+        "backends",
+        "control",
+        "derivatives",
+        "fits",
+        "jit",
+        "minimize",
+        "objective",
+        "options",
+        "residual",
         "result",
         "status",
     },
@@ -80,6 +96,7 @@ PARTS = {
     "__init__": {
         "adapters",
         "compare",
+        "least_squares",
         "line_searches",
         "methods",
         "minimize",
@@ -163,9 +180,9 @@ def test_heavy_packages_are_imported_on_use_only(path):
         assert not name.startswith(("scipy.optimize", "numba.cuda")), f"{NAMES[path]}: {name}"
 
 
-@pytest.mark.parametrize("family", ["methods", "line_searches"])
+@pytest.mark.parametrize("family", ["methods", "line_searches", "fits"])
 def test_members_of_a_family_import_no_other_member(family):
-    table = {"methods": METHODS, "line_searches": LINE_SEARCHES}[family]
+    table = {"methods": METHODS, "line_searches": LINE_SEARCHES, "fits": FITS}[family]
     members = {module.__name__.removeprefix("secondorder.") for module in table.values()}
     for path in sorted((PACKAGE / family).glob("*.py")):
         if NAMES[path] in members:
@@ -219,7 +236,7 @@ def fields_of(cls):
             yield node.target.id, lines[node.lineno - 1].partition("#")[2].strip()
 
 
-OPTIONS = [RunOptions, SearchOptions, *(module.Options for module in METHODS.values())]
+OPTIONS = [RunOptions, SearchOptions, *(module.Options for module in (*METHODS.values(), *FITS.values()))]
 FIELDS = [(cls, name, comment) for cls in OPTIONS for name, comment in fields_of(cls)]
 
 
@@ -295,7 +312,7 @@ def test_every_search_file_is_in_the_table():
     assert files - {"memory", "trial", "initial-step"} == set(LINE_SEARCHES)
 
 
-KERNELS = [path for path in FILES if part(NAMES[path]) in ("methods", "line_searches", "linalg", "elementary")]
+KERNELS = [path for path in FILES if part(NAMES[path]) in ("fits", "methods", "line_searches", "linalg", "elementary")]
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=NAMES.get)

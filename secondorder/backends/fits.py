@@ -84,7 +84,7 @@ _solver_at = function_at(solver_signature(ANY))
 _options_at, _loss_at, _control_at = reference_at(ANY), reference_at(LOSS_REFERENCE), reference_at(CONTROL)
 _program_at, _scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix, matrix, vector))
 
-# |r(x0)|_inf outside these bounds: residuals are scaled by a power of two, so that their squares neither over- nor underflow.
+# |r(x0)|_inf outside these bounds: residuals are scaled by a power of two, lest their squares over- or underflow.
 TINY_RESIDUAL, HUGE_RESIDUAL = 2.0**-300, 2.0**300
 
 

@@ -21,7 +21,6 @@ from secondorder.jit import (
     LOSS,
     PRODUCT,
     RESIDUAL,
-    JIT_DISABLED,
     function_at,
     intp,
     loader,
@@ -189,9 +188,19 @@ def jacobian_forward(jvp, args, key=None):
     return typed(call, JACOBIAN, key)
 
 
-def jacobian_reverse(vjp, args, key=None):
-    """jacobian from the generated vjp(x, *args, w, g), which writes g = J'w: a row a time."""
+def jacobian_reverse(vjp, args, key=None, one=False):
+    """jacobian from the generated vjp(x, *args, w, g), which writes g = J'w: a row a time.
+
+    one: the residual is a number, and so is w.
+    """
     load = loader(args)
+
+    def call_one(x, r, J, data):
+        g = np.empty(x.shape[0])
+        vjp(x, *load(data[0]), 1.0, g)
+        for k in range(x.shape[0]):
+            J[k, 0] = g[k]
+        return 0.0
 
     def call(x, r, J, data):
         w, g = np.zeros(r.shape[0]), np.empty(x.shape[0])
@@ -203,7 +212,7 @@ def jacobian_reverse(vjp, args, key=None):
             w[i] = 0.0
         return 0.0
 
-    return typed(call, JACOBIAN, key)
+    return typed(call_one if one else call, JACOBIAN, key)
 
 
 def jvp_generated(jvp, args, key=None):
@@ -218,15 +227,19 @@ def jvp_generated(jvp, args, key=None):
     return typed(call, PRODUCT, key)
 
 
-def vjp_generated(vjp, args, key=None):
-    """vjp(x, u, v, data) from the generated vjp(x, *args, u, v)."""
+def vjp_generated(vjp, args, key=None, one=False):
+    """vjp(x, u, v, data) from the generated vjp(x, *args, u, v). one: the residual is a number, and so is u there."""
     load = loader(args)
+
+    def call_one(x, u, v, data):
+        vjp(x, *load(data[0]), u[0], v)
+        return 0.0
 
     def call(x, u, v, data):
         vjp(x, *load(data[0]), u, v)
         return 0.0
 
-    return typed(call, PRODUCT, key)
+    return typed(call_one if one else call, PRODUCT, key)
 
 
 def product_returned(user, args, own=itself):

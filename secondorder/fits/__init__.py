@@ -1,4 +1,4 @@
-"""Methods for sums of squares: one file each, all of one skeleton. FITS is the one list that everything else is driven by.
+"""Methods for sums of squares: one file each, all of one skeleton. FITS is the list that drives everything else.
 
 A method's module has NEEDS (what it uses beside the residuals: "jacobian" or "products"), RUN (its defaults of
 `RunOptions`), Options, n_work, n_fit, n_memory and solve. To add a method: one such file and one row here.

@@ -20,7 +20,7 @@ References
 ----------
 [1] Powell. A hybrid method for nonlinear equations. Numerical Methods for Nonlinear Algebraic Equations, ed.
     Rabinowitz. Gordon and Breach, 1970. 87-114.
-[2] Nocedal, Wright. Numerical Optimization, 2nd ed. Springer, 2006. Section 4.1 and equation 10.28.
+[2] Nocedal, Wright. Numerical Optimization, 2nd ed. Springer, 2006. Section 4.1.
 """
 
 import math

@@ -14,8 +14,8 @@ estimate of the norms of the columns of J at x0 from a few products with J' (`pr
     4.  delta shrinks or grows as in Levenberg-Marquardt
     5.  x <- xt if rho >= 1e-4; else p is shortened to the new delta and 3 again, without new products ([4])
 
-This form of CG keeps the residual of the linear problem, not of J'J p = -g, and so loses half as many digits. It runs on
-vectors of length m, and needs neither J nor J'J.
+This form of CG keeps the residual of the linear problem, not of J'J p = -g, and so loses half as many digits. It runs
+on vectors of length m, and needs neither J nor J'J.
 
 Cost of an iteration: one product with J' for g, one with J and one with J' for each CG step, one r for each trial.
 Memory: 8 vectors of length n, 10 of length m.
@@ -24,8 +24,8 @@ References
 ----------
 [1] Hestenes, Stiefel. Methods of conjugate gradients for solving linear systems. J. Res. NBS 49 (1952) 409-436. Section
     10: CGLS.
-[2] Steihaug. The conjugate gradient method and trust regions in large scale optimization. SIAM J. Numer. Anal. 20 (1983)
-    626-637. doi:10.1137/0720042
+[2] Steihaug. The conjugate gradient method and trust regions in large scale optimization. SIAM J. Numer. Anal. 20
+    (1983) 626-637. doi:10.1137/0720042
 [3] Nocedal, Wright. Numerical Optimization, 2nd ed. Springer, 2006.
 [4] Nocedal, Yuan. Combining trust region and line search techniques. Advances in Nonlinear Programming, 1998. 153-175.
     doi:10.1007/978-1-4613-3335-7_7

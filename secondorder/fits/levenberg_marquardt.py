@@ -12,8 +12,8 @@ Minimise 1/2 sum rho((r_i / c)^2) c^2, r: R^n -> R^m. With J, r weighted by the 
         rho > 3/4: delta = 2 |p|                                                 ([1] section 7)
     6.  x <- xt if rho >= 1e-4; else 3 again, with the same R
 
-Nothing but a finite lower cost with a finite Jacobian is accepted, so a nan shortens the step. R of deficient rank is no
-obstacle: p(0) is then the basic solution.
+Nothing but a finite lower cost with a finite Jacobian is accepted, so a nan shortens the step. R of deficient rank is
+no obstacle: p(0) is then the basic solution.
 
 Cost of an iteration: one Jacobian, 2 m n^2 multiplications, and for each trial one r and some n^3 multiplications.
 Memory: n + 12 vectors of length n, 2 n + 8 of length m.

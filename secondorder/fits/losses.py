@@ -7,12 +7,12 @@ r"""Loss functions: the cost of residuals r is 1/2 c^2 sum rho((r_i / c)^2), c =
     arctan    rho(z) = arctan z
     a function of the user's: loss(z) -> (rho, rho', rho''), each of the length of z
 
-With rho' and rho'' at z_i the cost has gradient J'(rho' r), and the Gauss-Newton matrix of [1] section 4.3 is
+With rho' and rho'' at z_i the cost has gradient J'(rho' r), and the Gauss-Newton matrix of [1] section 4 is
 J' diag(rho' + 2 rho'' z) J. So J and r are replaced by w J and rho' r / w, w_i^2 = rho' + 2 rho'' z: a linear least
 squares problem again, with the exact gradient of the cost.
 
-Differs from [1] and from scipy: where rho'' is so negative that w_i^2 would be below FLOOR rho', it is FLOOR rho'. scipy's
-floor is eps, which multiplies such residuals by 7e7 and costs the step half its digits.
+Differs from [1] and from scipy: where rho'' is so negative that w_i^2 would be below FLOOR rho', it is FLOOR rho'.
+scipy's floor is eps, which multiplies such residuals by 7e7 and costs the step half its digits.
 
 References
 ----------

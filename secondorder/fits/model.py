@@ -59,6 +59,7 @@ STALE = 7  # 1: J is not that at x
 LEFT = 8  # sqrt(2 cost) / START
 N_MEMORY = 9
 
+
 @leaf
 def rescale(factor, J):
     """J <- factor J."""
@@ -69,10 +70,10 @@ def rescale(factor, J):
 @leaf
 def all_finite(J):
     """Is every entry finite?"""
+    largest = 0.0
     for j in range(J.shape[0]):
-        if not math.isfinite(norm_inf(J[j])):
-            return False
-    return True
+        largest += norm_inf(J[j])  # nan if an entry is nan or infinite
+    return math.isfinite(largest)
 
 
 @loop
@@ -213,7 +214,7 @@ def inverse(work, fit):
     inverse_gram(A, work[DIAGONAL], work[PIVOTS], work[Z], out)
     for i in range(n):
         for j in range(n):
-            out[i, j] = out[i, j] / d[i] / d[j]
+            out[i, j] /= d[i] * d[j]
 
 
 # ------------------------------------------------------------------------------------ for the result, in the driver

@@ -1,4 +1,4 @@
-"""Products with the weighted Jacobian, counted; and the gradient of the cost from one: what matrix-free methods share."""
+"""Products with the weighted Jacobian, counted; and the gradient from one: what matrix-free methods share."""
 
 import math
 
@@ -59,7 +59,7 @@ def begin(vjp, x, loss, work, fit, control, data):
 
 @loop
 def estimate_scaling(vjp, x, probes, loss, fit, d, v, control, data):
-    """d_j <- about the norm of column j of J, from products of J' with vectors u of random signs: E (J'u)_j^2 = |J_j|^2.
+    """d_j <- about the norm of column j of J, from products with vectors u of random signs: E (J'u)_j^2 = |J_j|^2.
 
     The signs are the same in every run: bits of a linear congruential generator. Counted as gradients. fit[RT] and v
     are scratch.

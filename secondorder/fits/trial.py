@@ -4,6 +4,7 @@ import math
 
 from secondorder.control import (
     EXPECTED,
+    GNORM,
     GRAD_RTOL,
     GRAD_TOL,
     SCALE,
@@ -26,6 +27,7 @@ ACCEPT = 1e-4  # least part of the predicted decrease; MINPACK's
 # J_ij x_j, whose difference it may be.
 RESOLUTION = 100.0 * 2.0**-52
 X_RESOLUTION = 2.0**-50
+SMALL = 1e-4  # the same as in methods.step
 
 
 @inlined
@@ -90,8 +92,12 @@ def failure(f, ft, predicted, promised, noise, moved, control):
     values[EXPECTED] = predicted
     if stopped(control):
         return counts[STOP]
-    if promised <= noise and math.isfinite(ft):
+    if not math.isfinite(ft):
+        return RUNNING if moved and predicted > RESOLUTION * f else NOT_FINITE_STEP
+    if promised <= noise:
         return ROUNDING
     if moved and predicted > RESOLUTION * f:
         return RUNNING
-    return NO_DECREASE if math.isfinite(ft) else NOT_FINITE_STEP
+    # A wrong Jacobian also makes tiny steps: believe in rounding only where the gradient has become small. The model
+    # may promise much there all the same, where J is singular and r is not orthogonal to what it will be next to it.
+    return ROUNDING if values[GNORM] <= SMALL * values[START_GNORM] else NO_DECREASE

@@ -1,4 +1,4 @@
-"""NIST's Statistical Reference Datasets for nonlinear regression: 27 fits with certified parameters and two starts each.
+"""NIST's Statistical Reference Datasets for nonlinear regression: 27 fits with certified parameters, two starts each.
 
 y = model(x; b) + e. The values are those of the files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml, in
 which parameters and the sum of squares have 11 digits; data.json has x (one or two columns) and y.
