@@ -38,8 +38,9 @@ FIT_NAMES = {"max_nfev": "maxfev"}  # of scipy's least_squares
 
 SELECTORS = ("line_search", "initial_step")
 NOT_NEGATIVE = ("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner")
-NOT_NEGATIVE += ("otol", "rtol", "cg_steps", "probes")  # of least squares
-UNIT_INTERVAL = ("eta_max", "shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
+NOT_NEGATIVE += ("otol", "rtol", "cg_steps", "probes", "progress")  # of least squares
+UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
+UNIT_INTERVAL += ("eta_max", "warm")
 
 
 class Parsed(NamedTuple):
@@ -179,7 +180,7 @@ def broken_law(name, value):
         return None if value >= 1 else "at least 1"
     if name in UNIT_INTERVAL:
         return None if 0 <= value < 1 else "in [0, 1)"
-    if name in ("alpha", "alpha_max", "restart", "factor") and not isinstance(value, bool):
+    if name in ("alpha", "alpha_max", "restart", "factor", "lambda0") and not isinstance(value, bool):
         return None if value > 0 else "positive"
     if name == "expand":
         return None if value > 1 else "greater than 1"

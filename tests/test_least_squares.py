@@ -190,7 +190,9 @@ def test_the_fields_of_a_result_are_there_and_of_their_types(dense, backend):
 
 def test_a_start_at_the_solution_needs_no_iteration(fit, backend):
     result = solve("rosenbrock", fit, backend, x0=[1.0, 1.0])
-    assert (result.status, result.nit, result.nfev, result.njev) == (0, 0, 1, 1 + (FITS[fit].RUN == {}) * 4)
+    probes = getattr(FITS[fit].Options(), "probes", 0)
+    assert (result.status, result.nit, result.nfev) == (0, 0, 1)
+    assert 1 <= result.njev <= 1 + probes
     assert result.cost == 0.0
 
 

@@ -12,7 +12,8 @@ estimate of the norms of the columns of J at x0 from a few products with J' (`pr
             d = s' + (|s'| / |s|)^2 d
     3.  xt = x + D^-1 p;  rho = (cost(x) - cost(xt)) / (m(0) - m(p))
     4.  delta shrinks or grows as in Levenberg-Marquardt
-    5.  x <- xt if rho >= 1e-4; else p is shortened to the new delta and 3 again, without new products ([4])
+    5.  x <- xt if rho >= 1e-4; else p is shortened to the new delta and 3 again, without new products ([4]);
+        where no length will do, D is estimated anew at x once, and delta with it
 
 This form of CG keeps the residual of the linear problem, not of J'J p = -g, and so loses half as many digits. It runs
 on vectors of length m, and needs neither J nor J'J.
@@ -51,6 +52,7 @@ from secondorder.fits.products import (
     reweigh,
     times,
     times_transpose,
+    unscale,
 )
 from secondorder.fits.trial import (
     ACCEPT,
@@ -64,7 +66,7 @@ from secondorder.fits.trial import (
 )
 from secondorder.jit import leaf, loop
 from secondorder.linalg.vectors import axpby, axpy, copy, dot, norm_inf, scale
-from secondorder.status import RUNNING, Outcome
+from secondorder.status import NO_DECREASE, ROUNDING, RUNNING, Outcome
 
 NEEDS = ("products",)
 RUN = {}
@@ -124,13 +126,6 @@ def to_boundary(p, d, delta):
     return -c / (b + root) if b > 0.0 else (root - b) / a
 
 
-@leaf
-def unscale(x, scaling, out):
-    """out <- D^-1 x."""
-    for j in range(x.shape[0]):
-        out[j] = x[j] / scaling[j]
-
-
 @loop
 def step(jvp, vjp, x, loss, options, work, fit, memory, control, data):
     """work[P] <- the step of 2, and memory <- what the model says of it."""
@@ -166,7 +161,8 @@ def step(jvp, vjp, x, loss, options, work, fit, memory, control, data):
         times_transpose(vjp, x, u, loss, fit, v, control, data)
         unscale(v, scaling, s)
         before, square = square, dot(s, s)
-        if not square > enough:
+        # what rounding leaves of s: on that CG would go astray
+        if not square > max(enough, FLAT * FLAT * memory[LONGEST] * dot(u, u)):
             break
         axpby(1.0, s, square / before, d, d)
     memory[SIZE] = math.sqrt(dot(p, p))
@@ -185,6 +181,13 @@ def shorten(work, memory):
     memory[PREDICTED] = -t * memory[SLOPE] - t * t * curvature
     memory[SLOPE] *= t
     memory[SIZE] *= t
+
+
+@leaf
+def first_radius(options, scaling, x):
+    """factor |D x|; infinite at 0."""
+    size = scaled_norm(scaling, x)
+    return options.factor * size if size > 0.0 else math.inf
 
 
 @loop
@@ -223,8 +226,8 @@ def solve(residual, jacobian, jvp, vjp, loss, options, x, work, fit, memory, con
     begin(vjp, x, loss, work, fit, control, data)
     if memory[FIXED] == 0.0:
         estimate_scaling(vjp, x, options.probes, loss, fit, scaling, work[V], control, data)
-    size = scaled_norm(scaling, x)
-    memory[DELTA] = options.factor * size if size > 0.0 else math.inf
+    memory[DELTA] = first_radius(options, scaling, x)
+    fresh = True
     reason = stopping_test(f, work[G], control)
     while reason == RUNNING:
         step(jvp, vjp, x, loss, options, work, fit, memory, control, data)  # 2
@@ -232,5 +235,10 @@ def solve(residual, jacobian, jvp, vjp, loss, options, x, work, fit, memory, con
         while reason == RUNNING and not taken:
             taken, f, reason = advance(residual, vjp, x, f, promised, loss, work, fit, memory, control, data)  # 3, 4, 5
         if taken:
+            fresh = memory[FIXED] != 0.0
             reason = stopping_test(f, work[G], control)  # 1
+        elif not fresh and reason in (ROUNDING, NO_DECREASE):
+            fresh, reason = True, RUNNING
+            estimate_scaling(vjp, x, options.probes, loss, fit, scaling, work[V], control, data)
+            memory[DELTA] = first_radius(options, scaling, x)
     return Outcome(reason, f, control.values[GNORM], control.counts[N_ITER])

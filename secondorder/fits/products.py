@@ -21,6 +21,13 @@ def weighted(w, u, linear, factor, out):
         out[i] = factor * u[i] if linear else factor * w[i] * u[i]
 
 
+@leaf
+def unscale(x, scaling, out):
+    """out <- D^-1 x."""
+    for j in range(x.shape[0]):
+        out[j] = x[j] / scaling[j]
+
+
 @loop
 def times(jvp, x, v, loss, fit, out, control, data):
     """out <- J v. Counted with what follows, the product with J'."""
