@@ -149,14 +149,14 @@ def least_squares(
     >>> fit.success, fit.x.round(3).tolist()
     (True, [2.518, 1.335, 0.494])
     >>> np.sqrt(np.diag(fit.covariance)).round(3).tolist()
-    [0.027, 0.03, 0.011]
+    [0.027, 0.031, 0.012]
 
     A robust loss takes little notice of an outlier:
 
     >>> y[20] += 10.0
     >>> fit = so.least_squares(misfit, [1.0, 1.0, 0.0], args=(t, y), loss="cauchy", f_scale=0.1)
     >>> fit.x.round(2).tolist()
-    [2.52, 1.34, 0.49]
+    [2.51, 1.32, 0.49]
     """
     begun = time.perf_counter()
     # 1 the arguments
