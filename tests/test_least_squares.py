@@ -505,6 +505,34 @@ def test_conjugate_gradients_solve_a_linear_problem_in_one_iteration():
     assert np.allclose(result.x, np.linalg.lstsq(B, b, rcond=None)[0], rtol=1e-10)
 
 
+def network(x, inputs, outputs, hidden):
+    """Residuals of one layer of tanh units: x holds their input weights, biases and output weights."""
+    m, k = inputs.shape
+    r = np.empty(m)
+    for i in range(m):
+        total = -outputs[i]
+        for h in range(hidden):
+            z = x[k * hidden + h]
+            for j in range(k):
+                z += x[h * k + j] * inputs[i, j]
+            total += x[(k + 1) * hidden + h] * np.tanh(z)
+        r[i] = total
+    return r
+
+
+@pytest.mark.parametrize("method", MATRIX_FREE)
+def test_a_network_is_trained_without_a_matrix(method):
+    random, hidden = np.random.default_rng(4), 8
+    inputs = random.standard_normal((120, 3))
+    args = inputs, np.sin(inputs[:, 0]) * inputs[:, 1], hidden
+    x0 = 0.5 * random.standard_normal(5 * hidden)
+    start = 0.5 * np.sum(network(x0, *args) ** 2)
+    result = least_squares(network, x0, args=args, method=method, options={"maxiter": 300, "history": True})
+    assert result.cost < 0.01 * start
+    assert result.derivatives == "exact"
+    assert np.all(np.diff(result.history["fun"]) < 0.0)
+
+
 # ------------------------------------------------------------------------------------------------- invariances
 
 
