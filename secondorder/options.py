@@ -37,10 +37,11 @@ SCIPY_NAMES = {
 FIT_NAMES = {"max_nfev": "maxfev"}  # of scipy's least_squares
 
 SELECTORS = ("line_search", "initial_step")
-NOT_NEGATIVE = ("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner")
-NOT_NEGATIVE += ("otol", "rtol", "cg_steps", "probes", "progress")  # of least squares
-UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
-UNIT_INTERVAL += ("eta_max", "warm")
+UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping", "warm")
+AT_LEAST_0 = (
+    *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
+    *("otol", "rtol", "cg_steps", "probes", "progress"),  # of least squares
+)
 
 
 class Parsed(NamedTuple):
@@ -172,7 +173,7 @@ def broken_law(name, value):
     """The law that value breaks, or None. nan breaks every law."""
     if isinstance(value, float) and math.isnan(value):
         return "a number, not nan"
-    if name in NOT_NEGATIVE:
+    if name in AT_LEAST_0:
         return None if value >= 0 else "at least 0"
     if name in ("maxfev", "m", "max_trials", "window"):
         if name == "window" and value > MAX_WINDOW:
@@ -180,6 +181,8 @@ def broken_law(name, value):
         return None if value >= 1 else "at least 1"
     if name in UNIT_INTERVAL:
         return None if 0 <= value < 1 else "in [0, 1)"
+    if name == "eta_max":
+        return None if 0 < value < 1 else "in (0, 1)"
     if name in ("alpha", "alpha_max", "restart", "factor", "lambda0") and not isinstance(value, bool):
         return None if value > 0 else "positive"
     if name == "expand":

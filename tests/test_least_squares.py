@@ -854,6 +854,8 @@ WRONG = [
     ({"options": {"line_search": "armijo"}}, ValueError, ["'line_search'"]),
     ({"options": {"otol": -1.0}}, ValueError, ["otol=-1.0", "at least 0"]),
     ({"options": {"factor": 0.0}}, ValueError, ["factor=0.0", "positive"]),
+    ({"method": "gauss-newton-cg", "options": {"eta_max": 1.0}}, ValueError, ["eta_max=1.0", "(0, 1)"]),
+    ({"method": "hessian-free", "options": {"lambda0": 0.0}}, ValueError, ["lambda0=0.0", "positive"]),
     ({"gtol": np.nan}, ValueError, ["gtol=nan", "not nan"]),
     ({"max_nfev": 0}, ValueError, ["maxfev=0", "at least 1"]),
     ({"residual": lambda x: np.zeros((2, 2)), "backend": "python"}, ValueError, ["residual", "(2, 2)", "(m,)"]),

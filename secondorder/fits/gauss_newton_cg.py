@@ -87,7 +87,7 @@ FLAT = 2.0**-52  # |A d| / |d| below this part of the largest yet seen counts as
 class Options(NamedTuple):
     """Options of Gauss-Newton with CG."""
 
-    eta_max: float = 0.5  # least accuracy of CG, in [0, 1); [3] section 7.1
+    eta_max: float = 0.5  # least accuracy of CG, in (0, 1); [3] section 7.1
     cg_steps: int = 0  # most CG steps in an iteration, at least 0; 0: max(2 min(m, n), 50)
     probes: int = 4  # products with J' for D, at least 0 (D = I); CG needs D to a factor of 2 or so
     factor: float = 1.0  # first radius in units of |D x0|, positive; as Levenberg-Marquardt
