@@ -8,6 +8,7 @@ See `minimize`. The tables METHODS, LINE_SEARCHES and PROBLEMS list what there i
 
 import importlib
 
+from secondorder.least_squares import least_squares
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.methods import METHODS
@@ -38,6 +39,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "lanczos",
+    "least_squares",
     "minimize",
     "minres",
     "scipy_method",

@@ -334,3 +334,13 @@ def move(x, xt):
         size = max(size, abs(xt[i]))
         x[i] = xt[i]
     return step, size
+
+
+@inlined
+def evaluated(functions, derivatives, products, control):
+    """Book evaluations of a vector-valued function, of its Jacobian, and products with it."""
+    counts = control.counts
+    counts[N_FUN] += functions
+    counts[N_GRAD] += derivatives
+    counts[N_HVP] += products
+    _spent(counts)

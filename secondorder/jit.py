@@ -91,6 +91,10 @@ FUN = f8(vector, data_t)  # fun(x, data) -> f
 FUN_GRAD = f8(vector, vector, data_t)  # fun_grad(x, g, data) -> f, writes g
 HVP = f8(vector, vector, vector, data_t)  # hvp(x, v, out, data) -> 0.0, writes out = H(x) v
 HESS = f8(vector, matrix, data_t)  # hess(x, H, data) -> 0.0, writes H = H(x)
+RESIDUAL = f8(vector, vector, data_t)  # residual(x, r, data) -> 0.0, writes r (m,)
+JACOBIAN = f8(vector, vector, matrix, data_t)  # jacobian(x, r, J, data) -> 0.0, writes J by columns (n, m); r = r(x)
+PRODUCT = HVP  # jvp(x, v, u, data), u (m,) <- J v; vjp(x, u, v, data), v (n,) <- J'u
+LOSS = f8(vector, matrix, data_t)  # loss(z, rho, data) -> 0.0, writes rho (3, m): rho, rho', rho'' at z
 
 
 def tuple_type(*kinds):

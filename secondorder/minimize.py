@@ -444,12 +444,12 @@ def message(reason, sentence, values):
     return text
 
 
-def attach(error, result):
+def attach(error, result, function="minimize"):
     """Give an exception the best point so far."""
     try:
         error.optimize_result = result
         error.add_note(
-            f"raised in secondorder.minimize after {result.nfev} evaluations; .optimize_result has the best point"
+            f"raised in secondorder.{function} after {result.nfev} evaluations; .optimize_result has the best point"
         )
     except AttributeError:  # exceptions with __slots__
         pass

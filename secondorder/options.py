@@ -36,12 +36,15 @@ SCIPY_NAMES = {
     "xrtol": "xtol",
 }
 
+FIT_NAMES = {"max_nfev": "maxfev"}  # of scipy's least_squares
+
 SELECTORS = ("line_search", "initial_step")
 FUNCTIONS = ("preconditioner",)  # options that may be functions of the user's, which reach the method as addresses
-UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
+UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping", "warm")
 AT_LEAST_0 = (
     *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
     *("delta0", "sigma0", "spectral", "lower", "seed"),
+    *("otol", "rtol", "cg_steps", "probes", "progress"),  # of least squares
 )
 
 
@@ -70,14 +73,7 @@ def unknown_names(module, options):
 
 def parse(method, module, searches, options):
     """Options of the user -> Parsed. Raises ValueError or TypeError with the name, the value, the law and a way out."""
-    for name in unknown_names(module, options):
-        known = known_names(module)
-        close = difflib.get_close_matches(str(name), known, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(
-            f"option {name!r} (= {options[name]!r:.50}) is not known to method {method!r}; "
-            f"{hint}Known: {', '.join(known)}"
-        )
+    refuse_unknown(unknown_names(module, options), known_names(module), method, options)
     options = {SCIPY_NAMES.get(name, name): value for name, value in options.items() if value is not None}
     line_search, search = parse_search(module, searches, options) if module.SEARCH else (None, {})
     own = {name: value for name, value in options.items() if name in module.Options._fields}
@@ -105,6 +101,33 @@ def parse_search(module, searches, options):
     search |= {name: value for name, value in options.items() if name in SearchOptions._fields}
     search["initial"] = selected["initial_step"]
     return selected["line_search"], search
+
+
+def refuse_unknown(names, known, method, options):
+    """ValueError for the first of the names in options that mean nothing to the method."""
+    for name in names:
+        close = difflib.get_close_matches(str(name), known, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(
+            f"option {name!r} (= {options[name]!r:.50}) is not known to method {method!r}; "
+            f"{hint}Known: {', '.join(known)}"
+        )
+
+
+def parse_fit(method, module, options):
+    """The same for a method of least squares: Parsed without search. The run's defaults are the module's."""
+    known = (*[name for name in RunOptions._fields if name not in ("fmin", "strict")], *module.Options._fields)
+    names = FIT_NAMES | SCIPY_NAMES
+    refuse_unknown([name for name in options if names.get(name, name) not in known], known, method, options)
+    options = {names.get(name, name): value for name, value in options.items() if value is not None}
+    own = {name: value for name, value in options.items() if name in module.Options._fields}
+    run = {name: value for name, value in options.items() if name in RunOptions._fields}
+    tolerances = {"gtol", "grtol", "otol", "rtol"}
+    run["strict"] = bool(tolerances & set(options))
+    if run["strict"]:  # only the tolerances that were given
+        run.setdefault("grtol", 0.0)
+        own = {name: 0.0 for name in ("otol", "rtol") if name in module.Options._fields} | own
+    return Parsed(check(RunOptions, module.RUN | run), None, check(module.Options, own), None)
 
 
 def lookup(argument, name, table):
@@ -171,7 +194,8 @@ def broken_law(name, value):
         return None if 0 < value < 1 else "in (0, 1)"
     if name == "eta":
         return None if 0 <= value < 0.25 else "in [0, 1/4)"
-    if name in ("alpha", "alpha_max", "restart", "delta_max") and not isinstance(value, bool):
+    positive = ("alpha", "alpha_max", "restart", "delta_max", "factor", "lambda0")
+    if name in positive and not isinstance(value, bool):
         return None if value > 0 else "positive"
     if name == "expand":
         return None if value > 1 else "greater than 1"

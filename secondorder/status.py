@@ -23,6 +23,8 @@ GTOL = 0
 XTOL = 1
 FTOL = 2
 PRECISION = 3
+OTOL = 4
+RTOL = 5
 MAXITER = 10
 MAXFEV = 11
 NO_DECREASE = 20
@@ -50,6 +52,12 @@ REASONS = {
     GTOL: Reason(CONVERGED, "gtol", "the gradient norm is at or below its tolerance"),
     XTOL: Reason(CONVERGED, "xtol", "the last step was at or below xtol, as asked"),
     FTOL: Reason(CONVERGED, "ftol", "the last decrease of f was at or below ftol, as asked"),
+    OTOL: Reason(
+        CONVERGED,
+        "otol",
+        "the residuals are orthogonal to the range of the Jacobian within otol: their linear model has no lower cost",
+    ),
+    RTOL: Reason(CONVERGED, "rtol", "the residuals have fallen to rtol times what they were at x0: the fit is exact"),
     PRECISION: Reason(
         CONVERGED,
         "precision",

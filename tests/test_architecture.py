@@ -10,6 +10,7 @@ import pytest
 
 import secondorder
 from secondorder import LINE_SEARCHES, METHODS
+from secondorder.fits import FITS
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.options import RunOptions
 
@@ -30,13 +31,15 @@ PARTS = {
     "subproblems": {"control", "krylov", "linalg", "status", "jit"},
     "krylov": {"control", "linalg", "status", "jit"},
     "methods": {"control", "krylov", "line_searches", "linalg", "status", "jit", "subproblems"},
+    "fits": {"control", "elementary", "jit", "linalg", "status"},
     "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
     "options": {"line_searches"},
     "objective": {"derivatives", "jit"},
+    "residual": {"derivatives", "jit", "objective"},
     "adapters": {"objective"},
     "checking": {"derivatives", "objective"},
-    "backends": {"control", "derivatives", "jit", "line_searches", "linalg", "result", "status"},
+    "backends": {"control", "derivatives", "fits", "jit", "line_searches", "linalg", "result", "status"},
     "choice": {"derivatives", "jit", "objective"},
     "minimize": {
         "backends",
@@ -54,6 +57,19 @@ PARTS = {
     },
     "operators": {"derivatives", "jit", "krylov", "objective"},
     "matrix_free": {"backends", "control", "jit", "krylov", "linalg", "minimize", "operators", "status"},
+    "least_squares": {
+        "backends",
+        "control",
+        "derivatives",
+        "fits",
+        "jit",
+        "minimize",
+        "objective",
+        "options",
+        "residual",
+        "result",
+        "status",
+    },
     "scipy_interface": {"minimize", "options", "methods"},
     "compare": {
         "__init__",
@@ -87,6 +103,7 @@ PARTS = {
     "__init__": {
         "adapters",
         "compare",
+        "least_squares",
         "line_searches",
         "matrix_free",
         "methods",
@@ -172,9 +189,9 @@ def test_heavy_packages_are_imported_on_use_only(path):
         assert not name.startswith(("scipy.optimize", "numba.cuda")), f"{NAMES[path]}: {name}"
 
 
-@pytest.mark.parametrize("family", ["methods", "line_searches"])
+@pytest.mark.parametrize("family", ["methods", "line_searches", "fits"])
 def test_members_of_a_family_import_no_other_member(family):
-    table = {"methods": METHODS, "line_searches": LINE_SEARCHES}[family]
+    table = {"methods": METHODS, "line_searches": LINE_SEARCHES, "fits": FITS}[family]
     members = {module.__name__.removeprefix("secondorder.") for module in table.values()}
     for path in sorted((PACKAGE / family).glob("*.py")):
         if NAMES[path] in members:
@@ -228,7 +245,7 @@ def fields_of(cls):
             yield node.target.id, lines[node.lineno - 1].partition("#")[2].strip()
 
 
-OPTIONS = [RunOptions, SearchOptions, *(module.Options for module in METHODS.values())]
+OPTIONS = [RunOptions, SearchOptions, *(module.Options for module in (*METHODS.values(), *FITS.values()))]
 FIELDS = [(cls, name, comment) for cls in OPTIONS for name, comment in fields_of(cls)]
 
 
@@ -322,7 +339,7 @@ def test_every_search_file_is_in_the_table():
 KERNELS = [
     path
     for path in FILES
-    if part(NAMES[path]) in ("methods", "subproblems", "line_searches", "linalg", "krylov", "elementary")
+    if part(NAMES[path]) in ("fits", "methods", "subproblems", "line_searches", "linalg", "krylov", "elementary")
 ]
 
 

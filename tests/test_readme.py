@@ -7,6 +7,7 @@ import pytest
 
 from secondorder import LINE_SEARCHES, METHODS, minimize
 from secondorder.choice import CHOICES
+from secondorder.fits import FITS
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.objective import DIFFERENCES
@@ -83,7 +84,7 @@ def shape(text):
 
 
 def test_programs_run_and_print_what_is_shown(printed):
-    assert len(printed) == 7
+    assert len(printed) == 8
     shown = [text for text, _ in blocks("text")]
     assert [shape(text) for text in printed if text] == [shape(text) for text in shown]
 
@@ -114,6 +115,18 @@ def test_the_table_of_choices_is_CHOICES():
     ]
     assert rows == [(choice.second, choice.method) for choice in CHOICES]
     assert {row.most for row in CHOICES} == {128, float("inf")}
+
+
+def test_the_table_of_fits_is_FITS():
+    assert [row["fit"] for row in table("fit")] == list(FITS)
+    for row in table("fit"):
+        module = FITS[row["fit"]]
+        assert row["needs"] == ", ".join(module.NEEDS)
+        for n in (1, 7, 1000):
+            assert number(row["memory, of length n"], n=n) == module.n_work(n, module.Options())
+            assert number(row["of length m"], n=n) == module.n_fit(n, module.Options())
+        for surname in surnames(row["reference"]):
+            assert surname in words_of(module)
 
 
 def test_the_table_of_line_searches_is_LINE_SEARCHES():

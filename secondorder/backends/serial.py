@@ -387,15 +387,19 @@ class Run:
             self.counts[FUN_PER_GRAD] = typed.cost(n)
         if typed.gradients_per_product:
             self.counts[GRAD_PER_PRODUCT] = typed.gradients_per_product
-        if typed.in_python is None and threading.get_ident() == _MAIN:
-            self.counts[SIGNALS] = 1
-        if plan.run.time_limit < math.inf:
-            self.counts[DEADLINE] = time.monotonic_ns() + int(1e9 * min(plan.run.time_limit, 1e9))
-        if plan.run.history:
-            self.trace = np.empty((min(int(self.counts[MAX_ITER]) + 1, MAX_TRACE), len(TRACE)))
-            self.control = space.control_block(self.trace)
+        self.watch(plan.run, typed)
         self._handle = None
         self.extra_fields = None
+
+    def watch(self, options, typed):
+        """Set what is looked at while the solver runs: signals, the clock; and the trace."""
+        if typed.in_python is None and threading.get_ident() == _MAIN:
+            self.counts[SIGNALS] = 1
+        if options.time_limit < math.inf:
+            self.counts[DEADLINE] = time.monotonic_ns() + int(1e9 * min(options.time_limit, 1e9))
+        if options.history:
+            self.trace = np.empty((min(int(self.counts[MAX_ITER]) + 1, MAX_TRACE), len(TRACE)))
+            self.control = self.space.control_block(self.trace)
 
     def notify(self, function):
         """Have `function` called after each iteration."""

@@ -28,6 +28,11 @@ def release(handle):
     _functions.pop(handle, None)
 
 
+def registered(handle):
+    """The functions behind a handle."""
+    return _functions[handle]
+
+
 class InPython:
     """fun, jac, hessp and hess as the user gave them, called on copies of x, with their results checked.
 
