@@ -145,18 +145,23 @@ class _Callees:
 
 
 def _when_grown(original):
-    """BaseContext.refresh, only where something was registered since: Numba asks all its registries for each callee."""
-    sizes = {}
+    """BaseContext.refresh, only where something was registered since the last time.
 
-    def size(context):
-        registries = (*context._registries, *context.typing_context._registries)
-        return sum([len(entries) for registry in registries for entries in vars(registry).values()])
+    Numba asks all its registries for each callee; and in the middle of a refresh again for each method that it hears of.
+    """
+    sizes, under_way = {}, set()
 
     def refresh(context):
         target = context.typing_context  # one for all contexts of a target
-        if sizes.get(target) != size(context):
-            original(context)
-            sizes[target] = size(context)
+        registries = (*context._registries, *target._registries)
+        size = sum([len(entries) for registry in registries for entries in vars(registry).values()])
+        if target not in under_way and sizes.get(target) != size:
+            sizes[target] = size
+            under_way.add(target)
+            try:
+                original(context)
+            finally:
+                under_way.remove(target)
 
     return refresh
 
