@@ -3,7 +3,7 @@
 A solver here is compiled once, for *typed functions* (`numba.types.FunctionType`), cached on disk, and then serves
 every objective: the objective reaches it as the address of compiled code. What each part gives:
 
-    leaf, loop              decorators of the kernel language
+    leaf, loop, inlined, seldom  decorators of the kernel language
     FUN, FUN_GRAD, ...      signatures of the functions that solvers receive
     compiled(f, signature)  f compiled for one signature, from the disk cache if it is there
     address_of, function_at a typed function <-> an integer
@@ -40,7 +40,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic, models, register_jitable, register_model  # noqa: F401 - for trampolines
 
-from secondorder.lean import KernelCompiler, quicker_compilation
+from secondorder.lean import KernelCompiler, SeldomCompiler, quicker_compilation
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
@@ -70,6 +70,11 @@ def leaf(function):
 def inlined(function):
     """A leaf so small that calling it costs more than doing it: LLVM is told to inline it."""
     return njit(forceinline=True, **KERNEL)(function)
+
+
+def seldom(function):
+    """A leaf or loop for what happens rarely: never inlined, compiled to little code in little time."""
+    return njit(**KERNEL | {"pipeline_class": SeldomCompiler})(function)
 
 
 def loop(function):

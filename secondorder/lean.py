@@ -24,7 +24,7 @@ from numba.core.base import BaseContext
 from numba.core.codegen import CPUCodegen, CPUCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompilerBase, CompileResult
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.compiler_machinery import PassManager
+from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.lowering import Lower
 from numba.core.targetconfig import TargetConfig
 from numba.core.types.functions import BaseFunction
@@ -47,13 +47,39 @@ KERNEL_PASSES = (
 class KernelCompiler(CompilerBase):
     """The passes that functions of scalars, loops and array elements need."""
 
+    lowering = typed_passes.NativeLowering
+
     def define_pipelines(self):
         """Numba's hook."""
         passes = PassManager("kernel")
         for kind in KERNEL_PASSES:
-            passes.add_pass(kind, kind.__name__)
+            passes.add_pass(self.lowering if kind is typed_passes.NativeLowering else kind, kind.__name__)
         passes.finalize()
         return [passes]
+
+
+class _SeldomLower(Lower):
+    """Tells LLVM that the function is rarely called."""
+
+    def setup_function(self, fndesc):
+        super().setup_function(fndesc)
+        self.function.attributes.discard("alwaysinline")  # callees inherit it
+        for attribute in ("cold", "noinline", "optsize"):
+            self.function.attributes.add(attribute)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _SeldomLowering(typed_passes.BaseNativeLowering):
+    """NativeLowering with that."""
+
+    _name = "seldom_lowering"
+    lowering_class = _SeldomLower
+
+
+class SeldomCompiler(KernelCompiler):
+    """For kernels that are rarely called: a call keeps their code out of their callers', where loops are optimized."""
+
+    lowering = _SeldomLowering
 
 
 @contextlib.contextmanager
@@ -147,7 +173,7 @@ class _Callees:
 def _when_grown(original):
     """BaseContext.refresh, only where something was registered since the last time.
 
-    Numba asks all its registries for each callee; and in the middle of a refresh again for each method that it hears of.
+    Numba asks all its registries for each callee; and amid a refresh again for each method that it hears of.
     """
     sizes, under_way = {}, set()
 

@@ -78,10 +78,10 @@ from secondorder.jit import (
     function_at,
     intp,
     loader,
-    loop,
     matrix,
     namedtuple_type,
     reference_at,
+    seldom,
     tuple_type,
     typed,
     vector,
@@ -122,7 +122,7 @@ GUARDS = 8
 TINY_GRADIENT, HUGE_GRADIENT = 2.0**-300, 2.0**300
 
 
-@loop
+@seldom
 def start(fun_grad, x, work, control, data):
     """work[0] <- gradient at x, values[F] <- f(x), threshold and scale set. False: fun_grad wrote where it may not."""
     values, n = control.values, x.shape[0]
