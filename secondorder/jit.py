@@ -25,6 +25,7 @@ import pickle
 import struct
 import time
 import warnings
+import weakref
 
 import llvmlite.binding as llvm
 import numba
@@ -32,9 +33,11 @@ import numpy as np
 from llvmlite import ir
 from numba import config, njit, prange, types  # noqa: F401 - prange for kernels
 from numba.core import cgutils
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
+from numba.core.compiler import Compiler
 from numba.core.dispatcher import Dispatcher
 from numba.core.imputils import lower_getattr_generic
+from numba.core.registry import CPUDispatcher
 from numba.core.types import FunctionType
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
@@ -435,6 +438,27 @@ def type_of(args):
 def is_compiled(function):
     """Is this a function that Numba has compiled or will compile?"""
     return isinstance(function, Dispatcher)
+
+
+CALLEE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_callees = weakref.WeakKeyDictionary()
+
+
+def callee(function):
+    """A user's function for compiled code to call: without machine code of its own and wrappers, which take time.
+
+    That is another dispatcher: the user's own compiles when Python calls it. Where it is compiled already, or cached on
+    disk, or compiled in a way of its own, compiled code gets that one.
+    """
+    if not is_compiled(function):
+        return njit(**CALLEE)(function)
+    if function.overloads or type(function) is not CPUDispatcher or not isinstance(function._cache, NullCache):
+        return function
+    if function._compiler.pipeline_class is not Compiler:
+        return function
+    if function not in _callees:
+        _callees[function] = CPUDispatcher(function.py_func, function.locals, function.targetoptions | CALLEE)
+    return _callees[function]
 
 
 @intrinsic
