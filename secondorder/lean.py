@@ -5,10 +5,12 @@ caller. What is left out here, while one of our functions is compiled:
 
     machine code and a C wrapper of callees that nobody can call from Python, and LLVM's passes over whole callees,
         which are run again on the caller that they are inlined in                          (`_Callees`)
-    passes for array expressions, closures, `with` blocks and literals, which no kernel has (`KernelCompiler`)
-    importing scipy.linalg before a function needs BLAS, importing all of Numba's registries again for each callee,
+    passes for array expressions, closures, `with` blocks and literals, which no kernel has (`KernelCompiler`),
+        inlining and unrolling of what is rarely called                                     (`SeldomCompiler`)
+    importing scipy.linalg before a function needs BLAS, asking all of Numba's registries again for each callee,
         hashing all flags for each lookup of an overload, a pass manager for each declaration of a function, an event
-        for each call into LLVM, the search for the type of each + anew                     (`quicker_compilation`)
+        for each call into LLVM, the search for the type of each + anew, a loop for each x ** 2, garbage collection
+                                                                                            (`quicker_compilation`)
 
 All of it reaches into Numba. What a version of Numba doesn't have is left as it is: then compiling takes longer.
 """
@@ -17,7 +19,9 @@ import contextlib
 import functools
 import gc
 import operator
+import os
 import sys
+import threading
 
 from numba.core import errors, event, typed_passes, types, untyped_passes
 from numba.core.base import BaseContext
@@ -170,24 +174,27 @@ class _Callees:
         return set_env
 
 
+_sizes, _under_way = {}, set()  # of the registries of a target; which of them are being asked
+
+
 def _when_grown(original):
     """BaseContext.refresh, only where something was registered since the last time.
 
     Numba asks all its registries for each callee; and amid a refresh again for each method that it hears of.
     """
-    sizes, under_way = {}, set()
 
     def refresh(context):
         target = context.typing_context  # one for all contexts of a target
         registries = (*context._registries, *target._registries)
-        size = sum([len(entries) for registry in registries for entries in vars(registry).values()])
-        if target not in under_way and sizes.get(target) != size:
-            sizes[target] = size
-            under_way.add(target)
+        lists = [entries for registry in registries for entries in vars(registry).values()]
+        size = sum([len(entries) for entries in lists if isinstance(entries, list)])
+        if target not in _under_way and _sizes.get(target) != size:
+            _under_way.add(target)
             try:
                 original(context)
+                _sizes[target] = size
             finally:
-                under_way.remove(target)
+                _under_way.remove(target)
 
     return refresh
 
@@ -299,6 +306,9 @@ def _is_short(exponent):
     return isinstance(exponent, types.IntegerLiteral) and 0 <= exponent.literal_value <= LONGEST_POWER
 
 
+_paused = threading.Event()
+
+
 @contextlib.contextmanager
 def _collector_paused():
     """Inside, no cyclic garbage collection: it would look at Numba's objects over and over and find next to nothing."""
@@ -306,10 +316,22 @@ def _collector_paused():
         yield
         return
     gc.disable()
+    _paused.set()
     try:
         yield
     finally:
+        _paused.clear()
         gc.enable()
+
+
+def _after_fork():
+    """In the child, where another thread was compiling and is no more."""
+    if _paused.is_set():
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextlib.contextmanager

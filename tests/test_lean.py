@@ -1,6 +1,7 @@
 """Numba compiles to the same with `lean` as without, and is itself again afterwards."""
 
 import gc
+import os
 
 import numpy as np
 import pytest
@@ -63,6 +64,31 @@ def test_garbage_is_collected_afterwards_as_before(enabled):
         assert gc.isenabled() == enabled
     finally:
         gc.enable() if was else gc.disable()
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="no fork")
+def test_garbage_is_collected_in_a_child_forked_while_another_thread_compiles(program):
+    text = """
+        import gc, os, threading
+        from secondorder.lean import quicker_compilation
+        inside, done = threading.Event(), threading.Event()
+        def compile():
+            with quicker_compilation():
+                inside.set()
+                done.wait()
+        thread = threading.Thread(target=compile)
+        thread.start()
+        inside.wait()
+        if (child := os.fork()) == 0:
+            os._exit(gc.isenabled())
+        print(gc.isenabled(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        done.set()
+        thread.join()
+        print(gc.isenabled())
+        """
+    done = program(text)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False", "1", "True"]
 
 
 def test_a_hash_inside_is_the_hash_outside():
