@@ -2,6 +2,7 @@
 
     small     whole Python calls on the Rosenbrock function, n = 2 and 10, against scipy's same method with the same
               compiled f and gradient
+    second    whole Python calls of second-order methods against scipy's trust-exact, with the same compiled Hessian
     core      the compiled solver alone against liblbfgs in C (needs cc and lbfgs.h)
     large     l-bfgs with a million variables, time per iteration, against liblbfgs and scipy
     dense     bfgs with 800 variables, time per iteration, against scipy
@@ -68,6 +69,16 @@ def quartic_value(x):
         c, z = 1.0 + slope * i, x[i] * x[i]
         f += z * (0.5 * c + 0.25 * z)
     return f
+
+
+def rosenbrock_hessian(x, H):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[0]):
+            H[i, j] = 0.0
+    for i in range(x.shape[0] - 1):
+        H[i, i] += 1200.0 * x[i] * x[i] - 400.0 * x[i + 1] + 2.0
+        H[i + 1, i + 1] += 200.0
+        H[i, i + 1] = H[i + 1, i] = -400.0 * x[i]
 
 
 def start(n):
@@ -138,6 +149,47 @@ def small(arguments):
             f" {bar:5}   {r.nit} / {s.nit}   {r.nfev} / {s.nfev}   {verdict}"
         )
     print("same pair: secondorder with jac=True and the very function that scipy gets, which allocates g")
+
+
+SECOND = ("newton", "trust-exact", "arc")
+SECOND_BAR = 100  # of newton and trust-exact
+
+
+def second(arguments):
+    """Whole calls of second-order methods against scipy's trust-exact."""
+    import numba
+    import numpy as np
+    from scipy.optimize import minimize
+
+    import secondorder as so
+
+    in_place, hessian = numba.njit(rosenbrock), numba.njit(rosenbrock_hessian)
+    objective = so.Objective(in_place, fun=numba.njit(rosenbrock_value), hess=hessian)
+    _, pair = functions(rosenbrock, rosenbrock_value)
+
+    @numba.njit
+    def hess(x):
+        H = np.empty((x.shape[0], x.shape[0]))
+        hessian(x, H)
+        return H
+
+    print(f"{'':12} {'n':>3} {'ours':>10} {'scipy':>10} {'times':>6} {'bar':>5}   iterations   evals   Hessians")
+    for n in (2, 10):
+        x0, options = start(n), {"gtol": GTOL}
+        s = minimize(pair, x0, jac=True, hess=hess, method="trust-exact", options=options)
+        theirs = least(
+            lambda: minimize(pair, x0, jac=True, hess=hess, method="trust-exact", options=options),  # noqa: B023
+            1.0,
+        )
+        for method in SECOND:
+            r = so.minimize(objective, x0, method=method, options=options)
+            ours = least(lambda: so.minimize(objective, x0, method=method, options=options))  # noqa: B023
+            bar = SECOND_BAR if method != "arc" else 0
+            print(
+                f"{method:12} {n:3} {1e6 * ours:8.2f}us {1e6 * theirs:8.1f}us {theirs / ours:6.1f} {bar:5}   "
+                f"{r.nit} / {s.nit}   {r.nfev} / {s.nfev}   {r.nhev} / {s.nhev}   "
+                f"{'met' if theirs >= bar * ours else 'NOT MET'}"
+            )
 
 
 def compile_c():
@@ -294,7 +346,7 @@ def startup(arguments):
         print(f"{'  after the imports':48} {total - imported:6.3f} s")
 
 
-PARTS = {"small": small, "core": core, "large": large, "dense": dense, "startup": startup}
+PARTS = {"small": small, "second": second, "core": core, "large": large, "dense": dense, "startup": startup}
 
 
 def child(part, threads, arguments):

@@ -5,7 +5,9 @@ a two-line Python function with jac=True, ours by its address) and the same stop
 
     |g|_inf <= gtol max(1, |g(x0)|_inf)
 
-with scipy's other stops switched off. What a solver says of itself is recorded and plays no part in the verdict:
+with scipy's other stops switched off (its trust-region methods take the 2-norm of g instead; its Newton-CG, which has
+no such test, gets it as a callback). Second derivatives come from one compiled Hessian product for both sides. What a
+solver says of itself is recorded and plays no part in the verdict:
 
     solved        the test holds for the gradient recomputed at the x that was returned, and f(x) is the known minimum
                   or the value of a known local minimum (`Problem.solved`). Where neither is known: the test holds and
@@ -43,10 +45,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from secondorder.jit import FLAGS, compiled, f8, llvm, njit, vector
-from secondorder.methods import METHODS
+from secondorder.derivatives.second_order import matrix_from_products
+from secondorder.jit import FLAGS, HVP, compiled, f8, function_at, intp, llvm, matrix, njit, vector
 from secondorder.minimize import find_method, minimize
-from secondorder.objective import Objective
+from secondorder.objective import Objective, typed_objective
 from secondorder.options import lookup
 from secondorder.problems import PROBLEMS, Problem
 
@@ -56,7 +58,16 @@ SCIPY_TWINS = {
     "cg": "CG",
     "bfgs": "BFGS",
     "l-bfgs": "L-BFGS-B",
+    "newton": None,
+    "newton-cg": "Newton-CG",
+    "trust-exact": "trust-exact",
+    "trust-krylov": "trust-krylov",
+    "trust-ncg": "trust-ncg",
+    "arc": None,
+    "arc-krylov": None,
 }
+# What runs unless methods are named: one of each kind, so that the default run stays under a minute.
+DEFAULT_METHODS = ("cg", "bfgs", "l-bfgs", "newton-cg", "trust-exact")
 
 GTOL = 1e-8  # small enough that the test is seldom met away from a minimum
 TIME_LIMIT = 2.0  # seconds of one run
@@ -66,6 +77,8 @@ SADDLE = 1e-8  # an eigenvalue below -SADDLE max|eigenvalue| counts as negative
 UNBOUNDED = 1e10  # f(x) <= -UNBOUNDED max(1, |f(x0)|) counts as unbounded
 
 METRICS = ("evaluations", "seconds")
+WANT_PRODUCTS = ("Newton-CG", "trust-krylov", "trust-ncg")  # of scipy's methods
+WANT_MATRICES = ("trust-exact", "dogleg")
 
 
 class Record(NamedTuple):
@@ -103,7 +116,7 @@ def compare(problems=None, methods=None, scipy=True, gtol=GTOL, time_limit=TIME_
     problems : iterable of str or Problem, optional
         Names of `PROBLEMS`; default all, at their usual sizes.
     methods : iterable of str, optional
-        Names of `METHODS`; default all.
+        Names of `METHODS`; default `DEFAULT_METHODS`.
     scipy : bool
         Whether scipy's counterparts (`SCIPY_TWINS`) run too.
     gtol : float
@@ -126,7 +139,7 @@ def compare(problems=None, methods=None, scipy=True, gtol=GTOL, time_limit=TIME_
     """
     problems = PROBLEMS if problems is None else problems
     chosen = [p if isinstance(p, Problem) else lookup("problem", p, PROBLEMS) for p in problems]
-    names = list(dict.fromkeys(find_method(method)[0] for method in (METHODS if methods is None else methods)))
+    names = list(dict.fromkeys(find_method(method)[0] for method in (DEFAULT_METHODS if methods is None else methods)))
     if not gtol > 0.0:
         raise ValueError(f"gtol={gtol!r} must be positive")
     if scipy:
@@ -231,13 +244,54 @@ class Kernels(NamedTuple):
 
     fun_grad: object  # fun_grad(x, g) -> f, callable from Python
     objective: Objective
+    hvp: object  # address of the typed Hessian product; 0: not asked for
 
 
 @functools.cache
-def kernels(problem):
-    """Compiled once; kept on disk unless the function captures values."""
+def kernels(problem, second=False):
+    """Compiled once; kept on disk unless the function captures values. second: with the Hessian product."""
+    if second:
+        known = kernels(problem)
+        typed, _ = typed_objective((known.objective, None, None, None), (), ("grad", "hvp"))
+        return known._replace(hvp=typed.hvp)
     fun, fun_grad = kernel(problem.fun, f8(vector)), kernel(problem.fun_grad, f8(vector, vector))
-    return Kernels(fun_grad, Objective(fun_grad, fun=fun, hvp=njit(**FLAGS)(problem.hvp)))
+    return Kernels(fun_grad, Objective(fun_grad, fun=fun, hvp=njit(**FLAGS)(problem.hvp)), 0)
+
+
+_hvp_at = function_at(HVP)
+
+
+def product_at(hvp, x, v, out):
+    """out <- H v by the typed Hessian product at an address, for Python to call."""
+    return _hvp_at(hvp)(x, v, out, (0, 0))
+
+
+def hessian_at(hvp, x, H):
+    """H <- the Hessian by the typed Hessian product at an address, for Python to call."""
+    return matrix_from_products(hvp, x, H, (0, 0))
+
+
+def second_derivatives(method, hvp):
+    """{"hessp" or "hess": scipy's function of the same compiled Hessian product}."""
+    if method in WANT_PRODUCTS:
+        product = compiled(product_at, f8(intp, vector, vector, vector), "called")
+
+        def hessp(x, v):
+            out = np.empty_like(x)
+            product(hvp, x, v, out)
+            return out
+
+        return {"hessp": hessp}
+    if method in WANT_MATRICES:
+        matrix_of = compiled(hessian_at, f8(intp, vector, matrix), "called")
+
+        def hess(x):
+            H = np.empty((x.shape[0], x.shape[0]))
+            matrix_of(hvp, x, H)
+            return H
+
+        return {"hess": hess}
+    return {}
 
 
 def kernel(function, signature):
@@ -253,13 +307,16 @@ class TimeLimitPassed(BaseException):
 
 def run(problem, solver, gtol, time_limit):
     """The Record of one solver on one problem."""
-    fun_grad, objective = kernels(problem)
+    fun_grad, objective, _ = kernels(problem)
     x0, g0 = problem.x0(), np.empty(problem.n)
     fun_grad(x0, g0)
     tolerance = gtol * max(1.0, float(np.abs(g0).max()))
     max_iter = max(10000, 200 * problem.n)
     if solver.startswith("scipy "):
-        first, again = scipy_calls(solver[6:], fun_grad, x0, tolerance, max_iter, time_limit)
+        twin, second = solver[6:], {}
+        if twin in (*WANT_PRODUCTS, *WANT_MATRICES):
+            second = second_derivatives(twin, kernels(problem, True).hvp)
+        first, again = scipy_calls(twin, fun_grad, second, x0, tolerance, max_iter, time_limit)
     else:
         options = {"gtol": tolerance, "maxiter": max_iter, "time_limit": time_limit}
         first = again = functools.partial(minimize, objective, x0, method=solver, options=options)
@@ -289,17 +346,25 @@ def run(problem, solver, gtol, time_limit):
     return Record(problem.name, problem.n, solver, verdict, gradient_met, f, gnorm, tolerance, *counts, seconds, *claim)
 
 
-def scipy_calls(method, fun_grad, x0, tolerance, max_iter, time_limit):
+def scipy_calls(method, fun_grad, second, x0, tolerance, max_iter, time_limit):
     """(first, again): a call of scipy's solver that counts evaluations and watches the clock; one that only solves."""
     from scipy.optimize import minimize as scipy_minimize
 
     options = {"gtol": tolerance, "maxiter": max_iter}
     if method == "L-BFGS-B":
         options |= {"ftol": 0.0, "maxfun": 10**9}
+    call = functools.partial(scipy_minimize, x0=x0, jac=True, method=method, options=options, **second)
+    last = np.full_like(x0, math.inf)  # the gradient computed last
+    if method == "Newton-CG":  # it has no gradient tolerance
+        options["xtol"] = 1e-300
+        del options["gtol"]
+        call = functools.partial(call, callback=lambda x: stop_at(tolerance, last))
 
     def pair(x):
         g = np.empty_like(x)
-        return fun_grad(x, g), g
+        f = fun_grad(x, g)
+        last[:] = g
+        return f, g
 
     def first():
         n_calls, end = 0, time.perf_counter() + time_limit
@@ -311,11 +376,17 @@ def scipy_calls(method, fun_grad, x0, tolerance, max_iter, time_limit):
                 raise TimeLimitPassed
             return pair(x)
 
-        result = scipy_minimize(counted, x0, jac=True, method=method, options=options)
+        result = call(counted)
         result.nfev = result.njev = n_calls
         return result
 
-    return first, functools.partial(scipy_minimize, pair, x0, jac=True, method=method, options=options)
+    return first, functools.partial(call, pair)
+
+
+def stop_at(tolerance, g):
+    """A callback of scipy's: end the run where the gradient test is met."""
+    if np.abs(g).max() <= tolerance:
+        raise StopIteration
 
 
 def least_time(call):

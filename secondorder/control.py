@@ -81,6 +81,7 @@ AXPY = 23  # addresses of the kernels of linalg.chunks, in its order; 0: the vec
 DOT = 24
 COMBINE = 25
 CHANGE = 26
+GRAD_PER_PRODUCT = 27  # gradients that one Hessian product takes: 0, or more for differences of gradients
 N_COUNTS = 28
 
 OVERRUN = 1  # past the end of the gradient
@@ -179,6 +180,37 @@ def value_and_gradient(fun_grad, x, g, control, data):
     counts[N_GRAD] += 1
     _spent(counts)
     return f
+
+
+@inlined
+def product(hvp, x, v, out, control, data):
+    """out <- H(x) v, counted."""
+    hvp(x, v, out, data)
+    _second_order(1, control)
+    control.counts[N_HVP] += 1
+    if control.values[SCALE] != 1.0:
+        scale(control.values[SCALE], out, out)
+
+
+@inlined
+def hessian(hess, x, H, control, data):
+    """H <- the Hessian at x, counted."""
+    hess(x, H, data)
+    _second_order(x.shape[0], control)
+    control.counts[N_HESS] += 1
+    if control.values[SCALE] != 1.0:
+        for i in range(x.shape[0]):
+            scale(control.values[SCALE], H[i], H[i])
+
+
+@leaf
+def _second_order(products, control):
+    """After second derivatives, as good as so many products: evaluations that differences took, clock and signals."""
+    counts = control.counts
+    gradients = products * counts[GRAD_PER_PRODUCT]
+    counts[N_GRAD] += gradients
+    counts[N_FUN] += gradients * counts[FUN_PER_GRAD]
+    _spent(counts)
 
 
 @inlined

@@ -347,7 +347,9 @@ class Reference(types.Type):
 
     def __init__(self, pointee):
         self.pointee = pointee
-        super().__init__(name=f"Reference({pointee})")
+        # by its name Numba tells types apart, and two classes called Options may have fields of the same types
+        fields = ", ".join(getattr(pointee, "fields", ()))
+        super().__init__(name=f"Reference({pointee}: {fields})")
 
 
 ANY = Reference(types.void)  # for code that only passes it on

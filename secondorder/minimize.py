@@ -19,10 +19,11 @@ import numpy as np
 from secondorder import control as c
 from secondorder.backends import serial
 from secondorder.derivatives.trampolines import copied
+from secondorder.jit import HVP, address_of, type_of
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
-from secondorder.objective import DIFFERENCES, Objective, typed_objective
-from secondorder.options import lookup, parse
+from secondorder.objective import BY_DIFFERENCES, DIFFERENCES, Given, Objective, typed_objective
+from secondorder.options import FUNCTIONS, lookup, parse
 from secondorder.result import OptimizeResult
 from secondorder.status import (
     BELOW_FMIN,
@@ -74,15 +75,20 @@ def minimize(
     args : tuple, optional
         Further arguments of fun, jac, hess and hessp. New values of the same types compile nothing.
     method : str or module, optional
-        A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". A module of one's own with
-        the same skeleton will do.
+        A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". "auto" chooses by the number
+        of variables and by whether there are second derivatives (`secondorder.choice`). A module of one's own with the
+        same skeleton will do.
     jac : callable, True, "exact", "2-point", "3-point" or "cs", optional
         ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g). "exact": the gradient is generated from the source
         of fun (docs/differentiable.md); Unsupported is raised where it can't be. Or differences: forward, central, or
         the complex step, which needs an analytic fun. Default: "exact" where that is possible, else "2-point", after
         one warning that says why. ``result.derivatives`` tells which it was.
     hess, hessp : callable, optional
-        As in scipy, for methods that use them; with any other a RuntimeWarning says so. Default: generated.
+        ``hess(x, *args) -> H``, shape (n, n), dense, sparse or a LinearOperator; ``hessp(x, v, *args) -> H v``: for
+        methods that use second derivatives, of which each makes one from the other; with any other method a
+        RuntimeWarning says so. Default: exact, generated from the source of fun; where that can't be, central
+        differences of gradients, after one warning. hess="2-point" or "3-point" asks for these.
+        ``result.second_derivatives`` tells which it was.
     bounds, constraints : None
         Not supported: a ValueError says so. Bounds that bound nothing, ``[(None, None)] * n``, are accepted.
     tol : float, optional
@@ -135,6 +141,10 @@ def minimize(
         refuse_constraints(bounds, constraints)
     check_functions(fun, jac, hess, hessp, callback, backend)
     jac = jac.lower() if isinstance(jac, str) else jac
+    if isinstance(method, str) and method.lower() == "auto":
+        from secondorder.choice import choose
+
+        method = choose(Given(fun, jac, hessp, hess), type_of(args), x.shape[0], backend)
     plan = find_plan(method, tol, options)
     if hess is not None or hessp is not None:
         warn_unused(plan, hess, hessp)
@@ -242,8 +252,10 @@ def check_functions(fun, jac, hess, hessp, callback, backend):
             raise TypeError(f"jac must be callable, True, None or one of {words}; it is {jac!r:.200}")
         lookup("jac", jac, {"exact": None, **DIFFERENCES})
     for name, value in (("hess", hess), ("hessp", hessp)):
-        if value is not None and not callable(value) and not isinstance(value, str):
+        if value is not None and not callable(value) and not (name == "hess" and isinstance(value, str)):
             raise TypeError(f"{name} must be callable; it is {value!r:.200}")
+        if isinstance(value, str):
+            lookup("hess", value, dict.fromkeys(BY_DIFFERENCES))
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable; it is {callback!r:.200}")
     if backend not in ("auto", "numba", "python"):
@@ -252,8 +264,10 @@ def check_functions(fun, jac, hess, hessp, callback, backend):
 
 def warn_unused(plan, hess, hessp):
     """scipy's warning, in its words, for second derivatives that the method does not use."""
-    for name, value, need in (("hess", hess, "hess"), ("hessp", hessp, "hvp")):
-        if value is not None and need not in plan.needs:
+    if "hvp" in plan.needs or "hess" in plan.needs:  # the one is made from the other
+        return
+    for name, value in (("hess", hess), ("hessp", hessp)):
+        if value is not None:
             text = f"Method {plan.name} does not use Hessian information ({name})."
             warnings.warn(text, RuntimeWarning, stacklevel=3)
 
@@ -283,7 +297,9 @@ def make_plan(method, tol, options):
     if tol is not None:
         options.setdefault("gtol", tol)
     name, module = find_method(method)
-    return serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options))
+    functions = {key: serial.compiled_function(key, options[key]) for key in FUNCTIONS if callable(options.get(key))}
+    options |= {key: address_of(function, HVP) for key, function in functions.items()}
+    return serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options), keep=functions)
 
 
 def find_method(method):
@@ -374,6 +390,8 @@ def result_of(run, reason, begun, detail=None):
         derivatives=typed.derivatives,
         backend=typed.backend,
     )
+    if typed.second_derivatives is not None:
+        result["second_derivatives"] = typed.second_derivatives
     if run.extra_fields is not None:
         result.update(run.extra_fields)
     if plan.run.history:

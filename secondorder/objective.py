@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from secondorder.derivatives import finite_differences, in_python, trampolines
+from secondorder.derivatives import finite_differences, in_python, second_order, trampolines
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import (
     FUN,
@@ -81,9 +81,11 @@ class Objective:
 class Typed:
     """The typed functions of an objective, as addresses, and what to call them with."""
 
-    def __init__(self, fun, fun_grad, hvp, hess, derivatives, cost, in_python=None, inner=None, keep=()):
+    def __init__(self, fun, fun_grad, hvp, hess, derivatives, cost, in_python=None, inner=None, keep=(), second=None):
         self.fun, self.fun_grad, self.hvp, self.hess = fun, fun_grad, hvp, hess  # 0: not needed
         self.derivatives = derivatives
+        self.second_derivatives = second  # how they are made: GIVEN, "exact", BY_GRADIENTS, or None: not needed
+        self.gradients_per_product = second_order.GRADIENTS if second == BY_GRADIENTS else 0
         self.cost = cost  # evaluations of f in one value-and-gradient call, as a function of n
         self.in_python = in_python  # InPython(args), for objectives that run in Python
         self.inner = inner  # address of the fun that differences are taken of
@@ -244,16 +246,22 @@ def compile_typed(given, args_type, needs, own):
         raise NotCompilable("args hold a value of a type unknown to Numba")
     try:
         fun, fun_grad, inner, derivatives, cost = compile_first_order(given, args_type, "fun" in needs, own)
-        hvp = compile_hvp(given, args_type, own) if "hvp" in needs else None
-        hess = compile_hess(given, args_type, own) if "hess" in needs else None
+        second = compile_second(given, args_type, needs, own, fun_grad, derivatives, inner is not None)
     except (NotCompilable, Unsupported, RuntimeWarning):  # the warning, where warnings are errors
         raise
     except Exception as error:  # whatever Numba makes of it
         raise NotCompilable(first_line(error)) from error
-    keep = (fun, fun_grad, hvp, hess)
+    keep = (fun, fun_grad, *second)
     if inner is not None:  # differences get a frame as data, and so must fun
         fun, keep = compiled(finite_differences.value, FUN), (*keep, fun)
-    return Typed(*addresses(fun, fun_grad, hvp, hess), derivatives, cost, inner=inner, keep=keep)
+    return Typed(
+        *addresses(fun, fun_grad, second.hvp, second.hess),
+        derivatives,
+        cost,
+        inner=inner,
+        keep=keep,
+        second=second.made,
+    )
 
 
 def compile_first_order(given, args_type, needs_fun, own):
@@ -317,24 +325,84 @@ def exact_gradient(fun, args_type):
         return None, refusal
 
 
-def compile_hvp(given, args_type, own):
-    """hvp, of an Objective, from hessp, or generated."""
-    if isinstance(given.fun, Objective):
-        return _trampoline(args_type, own, trampolines.hvp_in_place, required("hvp", given.fun.hvp))
-    if given.hessp is not None:
-        return _trampoline(args_type, own, trampolines.hvp_returned, given.hessp)
-    made = exact(value_of(given), args_type)
-    return trampolines.hvp_in_place(made.compiled("hvp"), args_type, key=f"{made.key_for('hvp')} {args_type}")
+class Second(NamedTuple):
+    """Typed second derivatives and how they are made."""
+
+    hvp: object = None
+    hess: object = None
+    made: str | None = None
 
 
-def compile_hess(given, args_type, own):
-    """hess, of an Objective, as given, or generated."""
+GIVEN, BY_GRADIENTS = "given", "differences of gradients"
+BY_DIFFERENCES = ("2-point", "3-point")  # what hess may say for them, as in scipy; central all the same
+
+
+def compile_second(given, args_type, needs, own, fun_grad, derivatives, framed):
+    """The second derivatives that the method needs, by the first way that there is.
+
+    As given; from the other one, products or matrix, as given; generated; differences of gradients. framed: the data
+    are those of differences.
+    """
+    need = "hvp" if "hvp" in needs else "hess" if "hess" in needs else None
+    if need is None:
+        return Second()
+    function, made, refusal = given_second(need, given, args_type, own), GIVEN, None
+    if function is None and given.hess not in BY_DIFFERENCES:
+        made = "exact"
+        function, refusal = exact_second(need, given, args_type)
+    if function is not None:
+        if framed:
+            function = second_order.behind_frame(function, need)
+        return Second(made=made, **{need: function})
+    if refusal is not None and derivatives in ("exact", "given"):
+        warnings.warn(
+            f"taking differences of gradients for second derivatives, since there are no exact ones: "
+            f"{first_line(refusal).rstrip('.')}. Pass hess='2-point' to say that this is meant.",
+            RuntimeWarning,
+            stacklevel=6,
+        )
+    return second_by_gradients(need, fun_grad, derivatives)
+
+
+def given_second(need, given, args_type, own):
+    """The typed hvp or hess from what the user gave, or None."""
     if isinstance(given.fun, Objective):
-        return _trampoline(args_type, own, trampolines.hess_in_place, required("hess", given.fun.hess))
-    if given.hess is not None:
-        return _trampoline(args_type, own, trampolines.hess_returned, given.hess)
-    made = exact(value_of(given), args_type)
-    return trampolines.hess_by_products(made.compiled("hvp"), args_type, f"hess {made.key_for('hvp')} {args_type}")
+        products, matrix = given.fun.hvp, given.fun.hess
+        of_products, of_matrix = trampolines.hvp_in_place, trampolines.hess_in_place
+    else:
+        products, matrix = given.hessp, None if isinstance(given.hess, str) else given.hess
+        of_products, of_matrix = trampolines.hvp_returned, trampolines.hess_returned
+    if need == "hvp" and products is None and matrix is not None:
+        return second_order.products_of_matrix(_trampoline(args_type, own, of_matrix, matrix))
+    if need == "hess" and matrix is None and products is not None:
+        return second_order.matrix_of_products(_trampoline(args_type, own, of_products, products))
+    if need == "hvp":
+        return products and _trampoline(args_type, own, of_products, products)
+    return matrix and _trampoline(args_type, own, of_matrix, matrix)
+
+
+def exact_second(need, given, args_type):
+    """(the generated hvp or hess, None), or (None, why there is none)."""
+    if isinstance(given.fun, Objective):
+        return None, None
+    try:
+        made = exact(value_of(given), args_type)
+        if need == "hvp":
+            return trampolines.hvp_in_place(
+                made.compiled("hvp"), args_type, key=f"{made.key_for('hvp')} {args_type}"
+            ), None
+        key = f"hess {made.key_for('hvp')} {args_type}"
+        return trampolines.hess_by_products(made.compiled("hvp"), args_type, key), None
+    except Exception as refusal:  # besides Unsupported: what Numba says of the generated text
+        return None, refusal
+
+
+def second_by_gradients(need, fun_grad, derivatives):
+    """Differences of a typed fun_grad, which is made as `derivatives` says."""
+    hvp = second_order.products_of_gradients(fun_grad, second_order.NOISE.get(derivatives, second_order.EPS))
+    if need == "hvp":
+        return Second(hvp=hvp, made=BY_GRADIENTS)
+    return Second(hess=second_order.matrix_of_products(hvp), made=BY_GRADIENTS)
 
 
 def value_of(given):
@@ -346,13 +414,6 @@ def value_of(given):
 
 def _trampoline(args_type, own, make, *users):
     return make(*map(as_compiled, users), args_type, own)
-
-
-def required(name, function):
-    """The function, or a ValueError that says that the method needs it."""
-    if function is None:
-        raise ValueError(f"the method needs {name}, which the Objective doesn't have")
-    return function
 
 
 def addresses(fun, fun_grad, hvp, hess):
@@ -377,13 +438,34 @@ def python_typed(given, needs):
             fun_grad = bridge(in_python.complex_step, FUN_GRAD)
         else:
             fun_grad, inner = differences(jac or "2-point"), address_of(fun, FUN)
-    hvp = bridge(in_python.hvp, HVP) if "hvp" in needs else None
-    hess = bridge(in_python.hess, HESS) if "hess" in needs else None
-    keep = (fun, fun_grad, hvp, hess)
+    second = python_second(given, needs, bridge, fun_grad, derivatives, inner is not None)
+    keep = (fun, fun_grad, *second)
     if inner is not None:
         fun = compiled(finite_differences.value, FUN)
     bind = functools.partial(functions, given)
-    return Typed(*addresses(fun, fun_grad, hvp, hess), derivatives, cost, in_python=bind, inner=inner, keep=keep)
+    return Typed(
+        *addresses(fun, fun_grad, second.hvp, second.hess),
+        derivatives,
+        cost,
+        in_python=bind,
+        inner=inner,
+        keep=keep,
+        second=second.made,
+    )
+
+
+def python_second(given, needs, bridge, fun_grad, derivatives, framed):
+    """Second derivatives by the interpreter, as far as the user gave any; else differences of gradients."""
+    need = "hvp" if "hvp" in needs else "hess" if "hess" in needs else None
+    if need is None:
+        return Second()
+    source = given.fun if isinstance(given.fun, Objective) else given
+    if not (callable(source.hess) or callable(source.hvp if source is given.fun else source.hessp)):
+        return second_by_gradients(need, fun_grad, derivatives)
+    function = bridge(in_python.hvp, HVP) if need == "hvp" else bridge(in_python.hess, HESS)
+    if framed:
+        function = second_order.behind_frame(function, need)
+    return Second(made=GIVEN, **{need: function})
 
 
 def differences(kind):

@@ -27,6 +27,8 @@ class RunOptions(NamedTuple):
 
 # What scipy calls by another name.
 SCIPY_NAMES = {
+    "initial_trust_radius": "delta0",
+    "max_trust_radius": "delta_max",
     "maxcor": "m",
     "maxls": "max_trials",
     "maxfun": "maxfev",
@@ -35,7 +37,12 @@ SCIPY_NAMES = {
 }
 
 SELECTORS = ("line_search", "initial_step")
+FUNCTIONS = ("preconditioner",)  # options that may be functions of the user's, which reach the method as addresses
 UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping")
+AT_LEAST_0 = (
+    *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
+    *("delta0", "sigma0", "spectral", "lower"),
+)
 
 
 class Parsed(NamedTuple):
@@ -48,13 +55,11 @@ class Parsed(NamedTuple):
 
 
 def known_names(module):
-    """All option names that a method takes."""
-    return (
-        *RunOptions._fields[:-1],
-        *SELECTORS,
-        *[f for f in SearchOptions._fields if f != "initial"],
-        *module.Options._fields,
-    )
+    """All option names that a method takes; None: those that every method takes."""
+    if module is None:
+        return RunOptions._fields[:-1]
+    of_search = (*SELECTORS, *[f for f in SearchOptions._fields if f != "initial"]) if module.SEARCH else ()
+    return (*RunOptions._fields[:-1], *of_search, *module.Options._fields)
 
 
 def unknown_names(module, options):
@@ -74,6 +79,22 @@ def parse(method, module, searches, options):
             f"{hint}Known: {', '.join(known)}"
         )
     options = {SCIPY_NAMES.get(name, name): value for name, value in options.items() if value is not None}
+    line_search, search = parse_search(module, searches, options) if module.SEARCH else (None, {})
+    own = {name: value for name, value in options.items() if name in module.Options._fields}
+    for name, table in getattr(module, "NAMED", {}).items():
+        if isinstance(own.get(name), str):
+            own[name] = lookup(name, own[name], table)
+        elif name in own and own[name] not in table.values() and name not in FUNCTIONS:
+            raise ValueError(f"option {name}={own[name]!r} must be one of {', '.join(table)}")
+    run = {name: value for name, value in options.items() if name in RunOptions._fields}
+    run["strict"] = "gtol" in run or "grtol" in run
+    if "gtol" in run:
+        run.setdefault("grtol", 0.0)
+    return Parsed(check(RunOptions, run), check(SearchOptions, search), check(module.Options, own), line_search)
+
+
+def parse_search(module, searches, options):
+    """(line search, fields of SearchOptions) of a method that has a search. Takes SELECTORS out of options."""
     selected = {name: options.pop(name, module.SEARCH[name]) for name in SELECTORS}
     for name, table in (("initial_step", INITIAL_STEPS), ("line_search", searches)):
         if isinstance(selected[name], str):
@@ -83,19 +104,7 @@ def parse(method, module, searches, options):
     search = {name: value for name, value in module.SEARCH.items() if name not in SELECTORS}
     search |= {name: value for name, value in options.items() if name in SearchOptions._fields}
     search["initial"] = selected["initial_step"]
-    own = {name: value for name, value in options.items() if name in module.Options._fields}
-    for name, table in getattr(module, "NAMED", {}).items():
-        if isinstance(own.get(name), str):
-            own[name] = lookup(name, own[name], table)
-        elif name in own and own[name] not in table.values():
-            raise ValueError(f"option {name}={own[name]!r} must be one of {', '.join(table)}")
-    run = {name: value for name, value in options.items() if name in RunOptions._fields}
-    run["strict"] = "gtol" in run or "grtol" in run
-    if "gtol" in run:
-        run.setdefault("grtol", 0.0)
-    return Parsed(
-        check(RunOptions, run), check(SearchOptions, search), check(module.Options, own), selected["line_search"]
-    )
+    return selected["line_search"], search
 
 
 def lookup(argument, name, table):
@@ -116,6 +125,9 @@ def check(cls, given):
         if kind is str:
             if name == "on_error" and value not in ("raise", "return"):
                 raise ValueError(f"option on_error={value!r} must be 'raise' or 'return'")
+            checked[name] = value
+            continue
+        if callable(value):  # nothing is compiled: the function is its own address
             checked[name] = value
             continue
         try:
@@ -147,15 +159,19 @@ def broken_law(name, value):
     """The law that value breaks, or None. nan breaks every law."""
     if isinstance(value, float) and math.isnan(value):
         return "a number, not nan"
-    if name in ("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"):
+    if name in AT_LEAST_0:
         return None if value >= 0 else "at least 0"
-    if name in ("maxfev", "m", "max_trials", "window"):
+    if name in ("maxfev", "m", "max_trials", "window", "pairs"):
         if name == "window" and value > MAX_WINDOW:
             return f"at most {MAX_WINDOW}"
         return None if value >= 1 else "at least 1"
     if name in UNIT_INTERVAL:
         return None if 0 <= value < 1 else "in [0, 1)"
-    if name in ("alpha", "alpha_max", "restart") and not isinstance(value, bool):
+    if name in ("eta_max", "floor"):
+        return None if 0 < value < 1 else "in (0, 1)"
+    if name == "eta":
+        return None if 0 <= value < 0.25 else "in [0, 1/4)"
+    if name in ("alpha", "alpha_max", "restart", "delta_max") and not isinstance(value, bool):
         return None if value > 0 else "positive"
     if name == "expand":
         return None if value > 1 else "greater than 1"

@@ -35,6 +35,9 @@ class OptimizeResult(dict):
         Seconds.
     method, derivatives, backend : str
         The method; how gradients were made; "compiled" or "python".
+    second_derivatives : str
+        Of methods that use them: how Hessians or their products were made, "given", "exact" or "differences of
+        gradients".
     hess_inv : ndarray, shape (n, n)
         Of bfgs: its approximation of the inverse Hessian.
     history : dict of ndarray

@@ -13,7 +13,7 @@ def scipy_method(name, backend="auto"):
     Parameters
     ----------
     name : str
-        A name of `METHODS`.
+        A name of `METHODS`, or "auto".
     backend : {"auto", "numba", "python"}
         As in `minimize`.
 
@@ -33,7 +33,7 @@ def scipy_method(name, backend="auto"):
     >>> result.success
     True
     """
-    name, module = find_method(name)
+    name, module = ("auto", None) if str(name).lower() == "auto" else find_method(name)
 
     def method(
         fun,

@@ -19,6 +19,12 @@ def method(request):
     return request.param
 
 
+@pytest.fixture(params=[name for name, module in METHODS.items() if module.SEARCH])
+def searching_method(request):
+    """Each method that has a line search, by name."""
+    return request.param
+
+
 @pytest.fixture(params=["numba", "python"])
 def backend(request):
     """The objective compiled, and in the interpreter."""

@@ -27,7 +27,9 @@ PARTS = {
     "problems": set(),
     "control": {"linalg", "status", "jit"},
     "line_searches": {"control", "linalg", "status", "jit"},
-    "methods": {"control", "line_searches", "linalg", "status", "jit", "subproblems"},
+    "subproblems": {"control", "krylov", "linalg", "status", "jit"},
+    "krylov": {"control", "linalg", "status", "jit"},
+    "methods": {"control", "krylov", "line_searches", "linalg", "status", "jit", "subproblems"},
     "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
     "options": {"line_searches"},
@@ -35,8 +37,10 @@ PARTS = {
     "adapters": {"objective"},
     "checking": {"derivatives", "objective"},
     "backends": {"control", "derivatives", "jit", "line_searches", "linalg", "result", "status"},
+    "choice": {"derivatives", "objective"},
     "minimize": {
         "backends",
+        "choice",
         "checking",
         "control",
         "derivatives",
@@ -48,10 +52,13 @@ PARTS = {
         "result",
         "status",
     },
+    "operators": {"derivatives", "jit", "krylov", "objective"},
+    "matrix_free": {"backends", "control", "jit", "krylov", "linalg", "minimize", "operators", "status"},
     "scipy_interface": {"minimize", "options", "methods"},
     "compare": {
         "__init__",
         "backends",
+        "derivatives",
         "jit",
         "line_searches",
         "methods",
@@ -81,9 +88,11 @@ PARTS = {
         "adapters",
         "compare",
         "line_searches",
+        "matrix_free",
         "methods",
         "minimize",
         "objective",
+        "operators",
         "problems",
         "result",
         "scipy_interface",
@@ -246,7 +255,19 @@ def test_an_option_name_means_one_thing_only(method):
 
 # ------------------------------------------------------------------------------------------- methods and searches
 
-SKELETON = ["fun", "fun_grad", "search", "search_options", "options", "x", "work", "memory", "control", "data"]
+SKELETON = [
+    "fun",
+    "fun_grad",
+    "hvp or hess",
+    "search",
+    "search_options",
+    "options",
+    "x",
+    "work",
+    "memory",
+    "control",
+    "data",
+]
 SEARCH = ["fun", "fun_grad", "x", "f", "slope", "d", "alpha0", "xt", "gt", "memory", "options", "control", "data"]
 
 
@@ -257,10 +278,13 @@ def arguments(function):
 def test_a_method_has_the_skeleton(method):
     module = METHODS[method]
     assert set(module.NEEDS) <= {"grad", "hvp", "hess"}
-    assert set(module.SEARCH) <= {"line_search", "initial_step", *SearchOptions._fields}
-    assert module.SEARCH["line_search"] in LINE_SEARCHES
+    if module.SEARCH is not None:
+        assert set(module.SEARCH) <= {"line_search", "initial_step", *SearchOptions._fields}
+        assert module.SEARCH["line_search"] in LINE_SEARCHES
     assert issubclass(module.Options, tuple)
-    assert arguments(module.solve) == SKELETON
+    second = [need for need in module.NEEDS if need != "grad"]
+    assert len(second) <= 1
+    assert arguments(module.solve) == [*SKELETON[:2], *second, *SKELETON[3:]]
     assert arguments(module.n_work) == arguments(module.n_memory) == ["n", "options"]
     for n in (1, 2, 10):
         assert module.n_work(n, module.Options()) >= 1
@@ -287,7 +311,7 @@ def test_a_search_has_the_skeleton(name):
 
 def test_every_method_file_is_in_the_table():
     files = {path.stem.replace("_", "-") for path in (PACKAGE / "methods").glob("*.py")} - {"--init--"}
-    assert files - {"step"} == set(METHODS)
+    assert files - {"step", "region"} == set(METHODS)
 
 
 def test_every_search_file_is_in_the_table():
@@ -295,7 +319,11 @@ def test_every_search_file_is_in_the_table():
     assert files - {"memory", "trial", "initial-step"} == set(LINE_SEARCHES)
 
 
-KERNELS = [path for path in FILES if part(NAMES[path]) in ("methods", "line_searches", "linalg", "elementary")]
+KERNELS = [
+    path
+    for path in FILES
+    if part(NAMES[path]) in ("methods", "subproblems", "line_searches", "linalg", "krylov", "elementary")
+]
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=NAMES.get)

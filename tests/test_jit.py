@@ -487,3 +487,17 @@ def test_arrays_in_a_native_tuple_are_the_arrays():
 def test_a_field_that_a_native_tuple_lacks_is_a_compile_error():
     with pytest.raises(NumbaError, match="Unknown attribute 'c'"):
         njit(jit.f8(jit.intp))(lambda address: _mixed_at(address).c)
+
+
+def test_references_to_options_of_two_methods_are_two_types_although_their_fields_have_the_same_kinds():
+    class One(NamedTuple):
+        m: int = 1
+        skip: float = 0.0
+
+    class Other(NamedTuple):
+        kind: int = 1
+        floor: float = 0.0
+
+    one, other = (jit.Reference(jit.namedtuple_type(cls)) for cls in (One, Other))
+    assert one != other
+    assert one == jit.Reference(jit.namedtuple_type(One))

@@ -17,6 +17,7 @@ from secondorder.problems import PROBLEMS
 from tests.halving import halving, halving_twin
 from tests.naive import methods as naive
 from tests.naive.line_searches import strong_wolfe
+from tests.test_second_order_against_naive import ROWS as SECOND_ORDER
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -63,7 +64,7 @@ TWINS = {
         ),
         *(
             (
-                {"beta": "hz", "theta": theta, "eta": eta, "descent": -np.inf},
+                {"beta": "hz", "theta": theta, "lower": eta, "descent": -np.inf},
                 functools.partial(naive.cg, beta=functools.partial(naive.hager_zhang_beta, theta=theta, eta=eta)),
             )
             for theta, eta in ((1.0, 0.4), (2.0, 0.01))
@@ -77,7 +78,7 @@ NAMES = [f"{method} {' '.join(map(str, options.values()))}" for method, options,
 
 
 def test_every_method_has_a_twin():
-    assert set(TWINS) == set(METHODS)
+    assert set(TWINS) | {method for method, _, _ in SECOND_ORDER} == set(METHODS)
 
 
 def iterates(method, fun, jac, x0, steps, search, options, args=(), backend="auto"):
@@ -246,36 +247,40 @@ def test_with_the_packages_strong_wolfe_search_iterates_are_those_of_the_textboo
 # ------------------------------------------------------------------------------------------ searches of one's own
 
 
-def test_a_search_of_ones_own_is_used(method):
+def test_a_search_of_ones_own_is_used(searching_method):
     A, b, x0 = quadratic(5, 10.0, 7)
-    result = minimize(quadratic_fun, x0, (A, b), method, quadratic_gradient, options={"line_search": exact})
+    result = minimize(quadratic_fun, x0, (A, b), searching_method, quadratic_gradient, options={"line_search": exact})
     assert result.success
     assert np.allclose(result.x, np.linalg.solve(A, b), atol=1e-6)
 
 
-def test_a_search_of_ones_own_need_not_be_decorated(method):
+def test_a_search_of_ones_own_need_not_be_decorated(searching_method):
     A, b, x0 = quadratic(5, 10.0, 7)
-    plain = minimize(quadratic_fun, x0, (A, b), method, quadratic_gradient, options={"line_search": halving.py_func})
-    decorated = minimize(quadratic_fun, x0, (A, b), method, quadratic_gradient, options={"line_search": halving})
+    plain = minimize(
+        quadratic_fun, x0, (A, b), searching_method, quadratic_gradient, options={"line_search": halving.py_func}
+    )
+    decorated = minimize(
+        quadratic_fun, x0, (A, b), searching_method, quadratic_gradient, options={"line_search": halving}
+    )
     assert np.array_equal(plain.x, decorated.x)
 
 
-def test_a_search_may_be_given_as_its_module(method):
+def test_a_search_may_be_given_as_its_module(searching_method):
     A, b, x0 = quadratic(5, 10.0, 7)
     by_name, by_module = (
-        minimize(quadratic_fun, x0, (A, b), method, quadratic_gradient, options={"line_search": search})
+        minimize(quadratic_fun, x0, (A, b), searching_method, quadratic_gradient, options={"line_search": search})
         for search in ("strong-wolfe", LINE_SEARCHES["strong-wolfe"])
     )
     assert np.array_equal(by_name.x, by_module.x)
 
 
-def test_a_search_that_always_fails_is_no_decrease(method):
+def test_a_search_that_always_fails_is_no_decrease(searching_method):
     @njit
     def fails(fun, fun_grad, x, f, slope, d, alpha0, xt, gt, memory, options, control, data):
         return 0.0, f
 
     A, b, x0 = quadratic(5, 10.0, 7)
-    result = minimize(quadratic_fun, x0, (A, b), method, quadratic_gradient, options={"line_search": fails})
+    result = minimize(quadratic_fun, x0, (A, b), searching_method, quadratic_gradient, options={"line_search": fails})
     assert (result.status, result.nit) == (2, 0)
     assert np.array_equal(result.x, x0)
 

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from secondorder import LINE_SEARCHES, METHODS, minimize
+from secondorder.choice import CHOICES
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.objective import DIFFERENCES
@@ -47,7 +48,7 @@ def cells(line):
 def number(text, **names):
     """The value of a formula as the README writes it: 2 m + 4, 2^-26."""
     text = re.sub(r"(\d) (?=[a-z])", r"\1 * ", text).replace("^", "**")
-    return eval(text, {"__builtins__": {}, "inf": float("inf")} | names)
+    return eval(text, {"__builtins__": {}, "inf": float("inf"), "min": min} | names)
 
 
 def surnames(reference):
@@ -82,7 +83,7 @@ def shape(text):
 
 
 def test_programs_run_and_print_what_is_shown(printed):
-    assert len(printed) == 5
+    assert len(printed) == 7
     shown = [text for text, _ in blocks("text")]
     assert [shape(text) for text in printed if text] == [shape(text) for text in shown]
 
@@ -98,12 +99,21 @@ def test_the_table_of_methods_is_METHODS():
 def test_a_row_of_the_table_of_methods_is_what_its_module_says(name):
     row, module = {row["method"]: row for row in table("method")}[name], METHODS[name]
     assert row["needs"] == ", ".join(module.NEEDS)
-    assert (row["line search"], row["first trial"]) == (module.SEARCH["line_search"], module.SEARCH["initial_step"])
+    search = module.SEARCH or {"line_search": "–", "initial_step": "–"}
+    assert (row["line search"], row["first trial"]) == (search["line_search"], search["initial_step"])
     options = module.Options()
     for n in (1, 7, 1000):
         assert number(row["memory"], n=n, m=getattr(options, "m", None)) == module.n_work(n, options)
     for surname in surnames(row["reference"]):
         assert surname in words_of(module)
+
+
+def test_the_table_of_choices_is_CHOICES():
+    rows = [
+        (row["second derivatives given or exact"], row["method"]) for row in table("second derivatives given or exact")
+    ]
+    assert rows == [({True: "yes", False: "no"}[choice.second], choice.method) for choice in CHOICES]
+    assert {row.most for row in CHOICES} == {128, float("inf")}
 
 
 def test_the_table_of_line_searches_is_LINE_SEARCHES():
@@ -160,7 +170,7 @@ def test_the_number_of_problems_and_searches_is_right():
 def test_the_default_method_and_the_fields_are_those_named():
     result = minimize(lambda x: (x[0] - 1.0) ** 2, [0.0], method="bfgs", options={"history": True})
     named = set(re.findall(r"`(\w+)`", README[README.index("## What a result says") : README.index("## Where deriv")]))
-    assert set(result) <= named | {"nhev"}  # nothing of this release evaluates Hessians
+    assert set(result) <= named
     assert set(result.history) <= named
     assert minimize(lambda x: (x[0] - 1.0) ** 2, [0.0]).method == "l-bfgs"
 

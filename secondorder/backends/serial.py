@@ -27,6 +27,7 @@ from secondorder.control import (
     FUN_PER_GRAD,
     G_ROW,
     GNORM,
+    GRAD_PER_PRODUCT,
     GRAD_RTOL,
     GRAD_TOL,
     HANDLE,
@@ -65,6 +66,8 @@ from secondorder.jit import (
     BRIDGE,
     FUN,
     FUN_GRAD,
+    HESS,
+    HVP,
     JIT_DISABLED,
     FunctionType,
     Native,
@@ -77,9 +80,11 @@ from secondorder.jit import (
     f8,
     function_at,
     intp,
+    is_compiled,
     loader,
     matrix,
     namedtuple_type,
+    njit,
     reference_at,
     seldom,
     tuple_type,
@@ -103,15 +108,22 @@ SEARCH = tuple_type(f8, f8)(
 )
 
 
-def solver_signature(options):
-    """solve(fun, fun_grad, search, search_options, options, x, work, memory, control, data) -> Outcome."""
-    return OUTCOME(*_functions, FunctionType(SEARCH), SEARCH_OPTIONS, options, vector, matrix, vector, CONTROL, data_t)
+def solver_signature(options, second=None):
+    """solve(fun, fun_grad, [hvp or hess,] search, search_options, options, x, work, memory, control, data) -> Outcome.
+
+    second: the signature of hvp or hess, for methods that need one.
+    """
+    functions = _functions if second is None else (*_functions, FunctionType(second))
+    return OUTCOME(*functions, FunctionType(SEARCH), SEARCH_OPTIONS, options, vector, matrix, vector, CONTROL, data_t)
 
 
-ENTRY = intp(intp, intp, intp, vector, intp, intp, intp, intp)  # of `run`
+ENTRY = intp(intp, intp, intp, vector, intp, intp, intp, intp, intp)  # of `run` and its like
 
 _fun_at, _fun_grad_at, _search_at = function_at(FUN), function_at(FUN_GRAD), function_at(SEARCH)
+_hvp_at, _hess_at = function_at(HVP), function_at(HESS)
 _solver_at = function_at(solver_signature(ANY))
+_solver_with_hvp_at = function_at(solver_signature(ANY, HVP))
+_solver_with_hess_at = function_at(solver_signature(ANY, HESS))
 _options_at, _search_options_at, _control_at = reference_at(ANY), reference_at(SEARCH_OPTIONS), reference_at(CONTROL)
 _program_at, _scratch_at = loader(tuple_type(intp, intp, intp, intp)), loader(tuple_type(matrix, vector))
 
@@ -157,7 +169,7 @@ def start(fun_grad, x, work, control, data):
     return control.counts[MISUSE] == 0
 
 
-def run(program, scratch, control, x, fun, fun_grad, address, item):
+def run(program, scratch, control, x, fun, fun_grad, second, address, item):
     """The one way from Python into a solver, all by address: its reason to end."""
     solve, search, search_options, options = _program_at(program)
     work, memory = _scratch_at(scratch)
@@ -177,6 +189,55 @@ def run(program, scratch, control, x, fun, fun_grad, address, item):
         data,
     )
     return outcome.reason
+
+
+def run_with_hvp(program, scratch, control, x, fun, fun_grad, second, address, item):
+    """`run` for solvers that need Hessian products: `second` is the address of hvp."""
+    solve, search, search_options, options = _program_at(program)
+    work, memory = _scratch_at(scratch)
+    control, x, data = _control_at(control), borrowed(x), (address, item)
+    if not start(_fun_grad_at(fun_grad), x, work, control, data):
+        return RAISED
+    outcome = _solver_with_hvp_at(solve)(
+        _fun_at(fun),
+        _fun_grad_at(fun_grad),
+        _hvp_at(second),
+        _search_at(search),
+        _search_options_at(search_options),
+        _options_at(options),
+        x,
+        work,
+        memory,
+        control,
+        data,
+    )
+    return outcome.reason
+
+
+def run_with_hess(program, scratch, control, x, fun, fun_grad, second, address, item):
+    """`run` for solvers that need Hessians: `second` is the address of hess."""
+    solve, search, search_options, options = _program_at(program)
+    work, memory = _scratch_at(scratch)
+    control, x, data = _control_at(control), borrowed(x), (address, item)
+    if not start(_fun_grad_at(fun_grad), x, work, control, data):
+        return RAISED
+    outcome = _solver_with_hess_at(solve)(
+        _fun_at(fun),
+        _fun_grad_at(fun_grad),
+        _hess_at(second),
+        _search_at(search),
+        _search_options_at(search_options),
+        _options_at(options),
+        x,
+        work,
+        memory,
+        control,
+        data,
+    )
+    return outcome.reason
+
+
+NO_SEARCH = 0  # for methods that have none: never called
 
 
 MAX_KEPT = 1 << 26  # bytes of a workspace that is kept for the next call
@@ -203,15 +264,17 @@ _MAIN = threading.main_thread().ident
 class Plan:
     """A method with checked options and its compiled parts: all of a call but the objective and x0."""
 
-    def __init__(self, name, module, parsed):
+    def __init__(self, name, module, parsed, keep=None):
         self.name, self.module, self.run, self.own = name, module, parsed.run, parsed.method
         search, needs_fun = compiled_line_search(parsed.line_search)
-        needs_fun = needs_fun or parsed.search.initial == HAGER_ZHANG
+        needs_fun = needs_fun or (search is not None and parsed.search.initial == HAGER_ZHANG)
         self.needs = (*module.NEEDS, "fun") if needs_fun else module.NEEDS
-        entry = compiled_entry()
+        self.second = HVP if "hvp" in module.NEEDS else HESS if "hess" in module.NEEDS else None
+        entry = compiled_entry(self.second)
         self.enter = entry_point(entry)
         self.options = Native(parsed.search), Native(parsed.method)
-        self.keep = [search, entry]
+        self.search = NO_SEARCH if search is None else address_of(search, SEARCH)
+        self.keep = [search, entry, keep]
         self.program, self.long_program = self.make_program(module.solve), None
         self.module_fields = getattr(module, "result_fields", None)
         self.sizes = {}
@@ -247,11 +310,11 @@ class Plan:
 
     def make_program(self, solve):
         """What the entry runs: addresses of a solver, the search and their options."""
-        solver = compiled_solver(solve, self.module.Options)
-        signature = solver_signature(Reference(namedtuple_type(self.module.Options)))
+        signature = solver_signature(Reference(namedtuple_type(self.module.Options)), self.second)
+        solver = compiled_solver(solve, signature)
         options = [native.address for native in self.options]
         self.keep.append(solver)
-        return Native((address_of(solver, signature), address_of(self.keep[0], SEARCH), *options))
+        return Native((address_of(solver, signature), self.search, *options))
 
 
 class Space:
@@ -322,6 +385,8 @@ class Run:
         self.program = plan.program if n < chunks.LONG else plan.program_for(n, self.counts)
         if typed.derivatives != "given":
             self.counts[FUN_PER_GRAD] = typed.cost(n)
+        if typed.gradients_per_product:
+            self.counts[GRAD_PER_PRODUCT] = typed.gradients_per_product
         if typed.in_python is None and threading.get_ident() == _MAIN:
             self.counts[SIGNALS] = 1
         if plan.run.time_limit < math.inf:
@@ -369,6 +434,7 @@ class Run:
             self.x,
             typed.fun,
             typed.fun_grad,
+            typed.hvp or typed.hess,
             self.bound.address,
             0,
         )
@@ -455,14 +521,16 @@ class Run:
 
 
 @functools.cache
-def compiled_solver(solve, options_class):
+def compiled_solver(solve, signature):
     """The method's solver, compiled."""
-    return compiled(solve, solver_signature(Reference(namedtuple_type(options_class))))
+    return compiled(solve, signature)
 
 
 @functools.cache
 def compiled_line_search(given):
-    """(compiled search, does it call fun?) of a module of line_searches or of the user's own function."""
+    """(compiled search, does it call fun?) of a module of line_searches, of the user's own function, or of None."""
+    if given is None:
+        return None, False
     if hasattr(given, "search"):
         return compiled(given.search, SEARCH), given.NEEDS_FUN
     function = getattr(given, "py_func", given)
@@ -476,6 +544,26 @@ def compiled_line_search(given):
 
 
 @functools.cache
-def compiled_entry():
-    """The entry, for all methods."""
-    return compiled(run, ENTRY, "entry")
+def compiled_function(name, given):
+    """A function P(x, v, out, data) of the user's for the option `name`."""
+    try:
+        return typed(returning_nothing(given), HVP, flags=BRIDGE)
+    except Exception as error:
+        raise TypeError(f"{name}={given!r} can't be compiled for {name}(x, v, out, data): {error}") from error
+
+
+def returning_nothing(given):
+    """The function in the form of typed functions, which return a number."""
+    user = given if is_compiled(given) else njit(given)
+
+    def function(x, v, out, data):
+        user(x, v, out, data)
+        return 0.0
+
+    return function
+
+
+@functools.cache
+def compiled_entry(second):
+    """The entry, for all methods that need the second derivatives of this signature, or None."""
+    return compiled({None: run, HVP: run_with_hvp, HESS: run_with_hess}[second], ENTRY, "entry")

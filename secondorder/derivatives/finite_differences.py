@@ -12,7 +12,7 @@ References
 
 import numpy as np
 
-from secondorder.jit import FUN, JIT_DISABLED, function_at, intp, loader, types
+from secondorder.jit import FUN, JIT_DISABLED, function_at, inlined, intp, loader, types
 
 EPS = 2.0**-52
 
@@ -27,6 +27,13 @@ def frame(fun_address, address):
         return None, (fun_address, address, 0)
     owner = np.array([fun_address, address, 0], np.int64)
     return owner, owner.ctypes.data
+
+
+@inlined
+def unframed(data):
+    """The objective's own data, from those of differences."""
+    _, address, item = _load_frame(data[0])
+    return address, item
 
 
 def value(x, data):

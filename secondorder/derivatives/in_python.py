@@ -9,7 +9,7 @@ import itertools
 import numba
 import numpy as np
 
-from secondorder.derivatives.returned import as_float, store_gradient, store_matrix
+from secondorder.derivatives.returned import as_float, as_operator, store_gradient, store_matrix
 
 _handles = itertools.count(1)
 _functions = {}
@@ -35,9 +35,11 @@ class InPython:
 
     def __init__(self, given, args):
         self.user_fun, self.user_jac = given.fun, given.jac
-        self.user_hessp, self.user_hess = given.hessp, given.hess
+        self.user_hessp = given.hessp
+        self.user_hess = given.hess if callable(given.hess) else None
         self.args, self.pair = args, given.jac is True
         self.user_value = None  # f alone, where fun returns (f, g)
+        self.matrix = self.matrix_at = None  # the user's last Hessian, for products
 
     @classmethod
     def of_objective(cls, given, args):
@@ -58,7 +60,8 @@ class InPython:
             objective.hess(x, H, *args)
             return H
 
-        functions = cls(given._replace(fun=pair, jac=True, hessp=hessp, hess=hess), args)
+        given = given._replace(fun=pair, jac=True, hessp=objective.hvp and hessp, hess=objective.hess and hess)
+        functions = cls(given, args)
         functions.user_value = objective.fun
         return functions
 
@@ -95,12 +98,22 @@ class InPython:
         return as_float(self.user_fun(x.copy(), *self.args))
 
     def hvp(self, x, v, out):
-        """out <- H(x) v."""
-        store_gradient(self.user_hessp(x.copy(), v.copy(), *self.args), out)
+        """out <- H(x) v, by the user's hess where there is no hessp; that is called once for each x."""
+        if self.user_hessp is not None:
+            store_gradient(self.user_hessp(x.copy(), v.copy(), *self.args), out)
+            return
+        if self.matrix is None or not np.array_equal(self.matrix_at, x):
+            self.matrix, self.matrix_at = as_operator(self.user_hess(x.copy(), *self.args), x.size), x.copy()
+        out[:] = self.matrix @ v
 
     def hess(self, x, H):
-        """H <- H(x)."""
-        store_matrix(self.user_hess(x.copy(), *self.args), H)
+        """H <- H(x), by the user's hessp where there is no hess."""
+        if self.user_hess is not None:
+            store_matrix(self.user_hess(x.copy(), *self.args), H)
+            return
+        for k, e in enumerate(np.eye(x.size)):
+            store_gradient(self.user_hessp(x.copy(), e, *self.args), H[k])
+        H[:] = 0.5 * (H + H.T)
 
 
 def _call_fun(handle, x):

@@ -79,10 +79,23 @@ def store_matrix(hessian, H):
     """H[:, :] = hessian, which must have H's shape."""
     if hasattr(hessian, "toarray"):
         hessian = hessian.toarray()
+    elif hasattr(hessian, "matmat"):
+        hessian = hessian @ np.eye(H.shape[0])
     hessian = np.asarray(hessian)
     if hessian.shape != H.shape:
         raise ValueError(f"hess must return an array of shape {H.shape}; it returned one of shape {hessian.shape}")
     H[:, :] = hessian
+
+
+def as_operator(hessian, n):
+    """What multiplies vectors of length n: a sparse matrix or a LinearOperator as it is, else an (n, n) array."""
+    if hasattr(hessian, "toarray") or hasattr(hessian, "matvec"):
+        if hessian.shape != (n, n):
+            raise ValueError(f"hess must return a matrix of shape {(n, n)}; it returned one of shape {hessian.shape}")
+        return hessian
+    H = np.empty((n, n))
+    store_matrix(hessian, H)
+    return H
 
 
 @overload(store_matrix, jit_options=SHORT)

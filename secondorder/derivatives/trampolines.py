@@ -89,6 +89,17 @@ def hvp_returned(user, args, own=itself):
     return typed(hvp, HVP)
 
 
+def product(user, args):
+    """hvp from user(v, out, *args), which writes out = A v; x is not read."""
+    load = loader(args)
+
+    def hvp(x, v, out, data):
+        user(v, out, *load(data[0]))
+        return 0.0
+
+    return typed(hvp, HVP)
+
+
 def hess_in_place(user, args, own=itself):
     """hess from user(x, H, *args), which writes H."""
     load = loader(args)

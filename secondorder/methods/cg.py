@@ -11,7 +11,7 @@ given), z = P g, and + for the values after the step, y = g+ - g, w = P y:
             hs    g+'w / d'y                               Hestenes-Stiefel, cut off at 0 likewise
             dy    g+'z+ / d'y                              Dai-Yuan
             hz    (g+'w - theta (y'w / d'y) d'g+) / d'y    Hager-Zhang ([2], theta = 2; [3] takes 1), not below
-                                                           eta d'g / d'P^{-1}d ([4] eq. 2.3; P^{-1} is left out here)
+                                                           lower d'g / d'P^{-1}d ([4] eq. 2.3; P^{-1} is left out here)
     4.  d <- -z+ + beta d
     5.  d <- -z+ instead (a restart) after restart * n steps, where d'g+ is not below -descent g+'z+, or where two
         gradients are far from orthogonal, |g+'z| >= powell g+'z+  ([1] eq. 5.52; off by default)
@@ -55,11 +55,11 @@ class Options(NamedTuple):
 
     beta: int = HZ  # the formula of step 3
     theta: float = 1.0  # of hz, > 1/4; 2 in [2], 1 in [3]
-    eta: float = 0.4  # of hz: lower bound of beta; [3, p. 2163]
+    lower: float = 0.4  # of hz, >= 0: beta is at least lower d'g / d'd; eta of [3, p. 2163]
     restart: float = 6.0  # restart after this many times n steps; restart_fac of [3]
     descent: float = 1e-10  # restart unless d'g+ <= -descent g+'z+
     powell: float = math.inf  # restart if |g+'z| >= powell g+'z+; 0.1 in [1]
-    preconditioner: int = 0  # address of P(x, v, out, data): out <- P v; 0: the identity
+    preconditioner: int = 0  # a function P(x, v, out, data), out <- P v, or its address; 0: the identity
 
 
 def n_work(n, options):
@@ -96,7 +96,7 @@ def beta(options, d, g, gt, z, zt, gz):
         return gtzt / dy
     yw = gtw - dot(g, zt) + gz
     b = (gtw - options.theta * (yw / dy) * dot(d, gt)) / dy
-    return max(b, options.eta * dot(d, g) / dot(d, d))
+    return max(b, options.lower * dot(d, g) / dot(d, d))
 
 
 def solve(fun, fun_grad, search, search_options, options, x, work, memory, control, data):

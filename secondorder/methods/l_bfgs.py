@@ -47,7 +47,8 @@ from secondorder.control import (
 from secondorder.control import dot as dot_of
 from secondorder.jit import function_at, inlined, leaf, loop
 from secondorder.linalg import chunks
-from secondorder.linalg.vectors import axpy, axpy_dot, copy, distance2, dot, norm_inf, scale
+from secondorder.linalg.two_loop import two_loop
+from secondorder.linalg.vectors import axpy, copy, distance2, dot, norm_inf, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend, descend_along
 from secondorder.status import RUNNING, Outcome
@@ -80,28 +81,6 @@ def n_memory(n, options):
     if n < chunks.LONG:
         return N_MEMORY + 2 * m
     return N_MEMORY + (8 + 2 * m) * m + 2 * (2 * m + 2) + chunks.CHUNKS * (2 * m + 4)
-
-
-@leaf
-def two_loop(S, Y, inv_sy, gamma, newest, pairs, g, a, d):
-    """d <- -H g from pairs >= 1; a (m,) is scratch. A pass over d makes one step and the product for the next."""
-    m = S.shape[0]
-    scale(-1.0, g, d)
-    i, product = newest, dot(S[newest], d)
-    for _ in range(pairs - 1):
-        a[i] = product * inv_sy[i]
-        older = i - 1 if i > 0 else m - 1
-        product = axpy_dot(-a[i], Y[i], d, S[older])
-        i = older
-    a[i] = product * inv_sy[i]
-    axpy(-a[i], Y[i], d, d)
-    scale(gamma, d, d)
-    product = dot(Y[i], d)
-    for _ in range(pairs - 1):
-        newer = i + 1 if i < m - 1 else 0
-        product = axpy_dot(a[i] - product * inv_sy[i], S[i], d, Y[newer])
-        i = newer
-    axpy(a[i] - product * inv_sy[i], S[i], d, d)
 
 
 @leaf

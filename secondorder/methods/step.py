@@ -68,6 +68,13 @@ def after_failure(f, slope, steepest, memory, control):
         return NO_DESCENT
     if not math.isfinite(values[TRIAL_F]):
         return NOT_FINITE_STEP
+    return stall_reason(f, control)
+
+
+@leaf
+def stall_reason(f, control):
+    """No step was found: is that rounding, or is something wrong?"""
+    counts, values = control.counts, control.values
     # f changes by |g| |x| eps where x is rounded, which near f = 0 is more than f itself
     floor = max(RESOLUTION * abs(f), X_RESOLUTION * values[GNORM] * values[X_NORM])
     resolved = min(values[EXPECTED], values[HOPED]) > floor

@@ -16,6 +16,7 @@ from secondorder import LINE_SEARCHES, METHODS, Objective, minimize
 from secondorder.backends import serial
 from secondorder.jit import FUN, compiled
 from secondorder.line_searches.initial_step import INITIAL_STEPS
+from secondorder.options import unknown_names
 from secondorder.problems import PROBLEMS
 from secondorder.status import REASONS
 
@@ -36,9 +37,14 @@ CHOSEN = (
     "himmelblau",  # several minima
 )
 
+COSINE = "negative curvature at the start leads out to |x| = 1000, into a valley that curves and falls ever more slowly"
+
 # Problems that a method need not solve, with the reason. "compiled" and "python" alike.
 NOT_CLAIMED = {
     ("gradient-descent", "log-barrier-1e-6"): "the curvature grows by 1e12 on the way: 10000 steps do not do",
+    ("trust-exact", "cosine"): COSINE,
+    ("arc", "cosine"): COSINE,
+    ("arc-krylov", "cosine"): COSINE,
 }
 
 
@@ -46,13 +52,23 @@ NOT_CLAIMED = {
 def objective(name):
     """The problem's Objective, made once, so that it is compiled once."""
     problem = PROBLEMS[name]
-    return Objective(njit(problem.fun_grad), fun=njit(problem.fun))
+    return Objective(njit(problem.fun_grad), fun=njit(problem.fun), hvp=njit(problem.hvp))
+
+
+def in_python(problem):
+    """The problem's Objective for the interpreter."""
+    return Objective(problem.fun_grad, fun=problem.fun, hvp=problem.hvp)
+
+
+def searches(method):
+    """Has the method a line search?"""
+    return METHODS[method].SEARCH is not None
 
 
 def solve(name, method, backend="numba", x0=None, callback=None, **options):
     problem = PROBLEMS[name]
     x0 = problem.x0() if x0 is None else x0
-    given = Objective(problem.fun_grad, fun=problem.fun) if backend == "python" else objective(name)
+    given = in_python(problem) if backend == "python" else objective(name)
     return minimize(given, x0, method=method, backend=backend, callback=callback, options=options)
 
 
@@ -142,8 +158,10 @@ def test_a_start_at_the_minimizer_needs_no_iteration(method, backend, name):
 @pytest.mark.parametrize("name", CHOSEN)
 def test_one_iteration_allowed_is_one_iteration_done(method, backend, name):
     result = solve(name, method, backend, maxiter=1)
-    assert (result.status, result.nit, result.success) == (1, 1, False)
-    assert "maxiter" in result.message
+    assert result.nit == 1
+    if not result.success:  # Newton's method needs no second iteration on a quadratic
+        assert result.status == 1
+        assert "maxiter" in result.message
 
 
 @pytest.mark.parametrize("name", CHOSEN)
@@ -159,10 +177,9 @@ def test_converging_at_the_last_permitted_iteration_is_converged(method, backend
 @pytest.mark.parametrize("maxfev", [1, 4, 9])
 def test_maxfev_bounds_the_evaluations(method, backend, name, maxfev):
     result = solve(name, method, backend, maxfev=maxfev)
-    if result.nfev < maxfev:
-        assert result.status == 0
-    else:
-        assert result.nfev <= maxfev + 1
+    assert result.nfev <= maxfev + 1
+    if result.status != 0:
+        assert result.nfev >= maxfev
         assert result.status == 1
         assert "maxfev" in result.message
 
@@ -305,6 +322,8 @@ def test_the_number_of_allocations_does_not_depend_on_the_number_of_iterations(p
 @pytest.mark.parametrize("jac", ["given", "pair", "in place", "2-point", "3-point", "cs"])
 @pytest.mark.parametrize("search", ["default", "armijo", "strong-wolfe"])
 def test_counts_are_the_calls_really_made(method, jac, search):
+    if search != "default" and not searches(method):
+        pytest.skip("no line search")
     problem = PROBLEMS["rosenbrock"]
     calls = {"fun": 0, "jac": 0, "pair": 0}
 
@@ -433,10 +452,11 @@ def test_compiled_and_python_objectives_have_the_same_bits(method, name):
 # ------------------------------------------------------------------------------------------------ 11: invariances
 
 
-def history_of(method, fun_grad, x0, args, **options):
+def history_of(method, functions, x0, args, **options):
     points = []
+    fun_grad, hvp = functions
     result = minimize(
-        Objective(fun_grad),
+        Objective(fun_grad, hvp=hvp),
         x0,
         args,
         method,
@@ -446,12 +466,22 @@ def history_of(method, fun_grad, x0, args, **options):
     return np.array(points), result
 
 
-def scaled_rosenbrock(x, g, size, length):
+def scaled_rosenbrock_grad(x, g, size, length):
     y0, y1 = x[0] / length, x[1] / length
     a, b = y1 - y0 * y0, 1.0 - y0
     g[0] = size * (-400.0 * a * y0 - 2.0 * b) / length
     g[1] = size * 200.0 * a / length
     return size * (100.0 * a * a + b * b)
+
+
+def scaled_rosenbrock_hvp(x, v, out, size, length):
+    y0, y1 = x[0] / length, x[1] / length
+    v0, v1 = size * v[0] / length / length, size * v[1] / length / length
+    out[0] = (1200.0 * y0 * y0 - 400.0 * y1 + 2.0) * v0 - 400.0 * y0 * v1
+    out[1] = 200.0 * v1 - 400.0 * y0 * v0
+
+
+scaled_rosenbrock = scaled_rosenbrock_grad, scaled_rosenbrock_hvp
 
 
 @pytest.mark.parametrize("power", [-40, -7, 9, 40])
@@ -481,12 +511,21 @@ def test_small_values_are_no_reason_to_stop(method, backend):
     assert np.allclose(result.x, 1.0, atol=1e-3)
 
 
-def shifted_rosenbrock(x, g, shift):
+def shifted_rosenbrock_grad(x, g, shift):
     y0, y1 = x[0] - shift, x[1] - shift
     a, b = y1 - y0 * y0, 1.0 - y0
     g[0] = -400.0 * a * y0 - 2.0 * b
     g[1] = 200.0 * a
     return 100.0 * a * a + b * b
+
+
+def shifted_rosenbrock_hvp(x, v, out, shift):
+    y0, y1 = x[0] - shift, x[1] - shift
+    out[0] = (1200.0 * y0 * y0 - 400.0 * y1 + 2.0) * v[0] - 400.0 * y0 * v[1]
+    out[1] = 200.0 * v[1] - 400.0 * y0 * v[0]
+
+
+shifted_rosenbrock = shifted_rosenbrock_grad, shifted_rosenbrock_hvp
 
 
 def first_step(method):
@@ -495,6 +534,8 @@ def first_step(method):
     The default first step depends on |x|; a bfgs that explores starts from an H that makes rounding errors 1e8 times
     larger.
     """
+    if METHODS[method].NEEDS != ("grad",):  # steps are as long as the model says
+        return {"maxiter": 8} | ({"preconditioner": "none"} if method == "trust-ncg" else {})
     plain = {"initial_step": "constant", "alpha": 2.0**-10, "maxiter": 8}
     return plain | ({"explore": 0} if method == "bfgs" else {})
 
@@ -503,11 +544,12 @@ def first_step(method):
 def test_iterates_move_with_the_variables_up_to_rounding(method, shift):
     plain, _ = history_of(method, shifted_rosenbrock, np.array([-1.2, 1.0]), (0.0,), **first_step(method))
     moved, _ = history_of(method, shifted_rosenbrock, np.array([-1.2, 1.0]) + shift, (shift,), **first_step(method))
-    assert len(plain) == len(moved) == 8
+    assert len(plain) == len(moved)
+    assert 5 <= len(plain) <= 8
     assert np.allclose(plain, moved - shift, rtol=0.0, atol=1e-9)
 
 
-def rotated_quadratic(x, g, q):
+def rotated_quartic_grad(x, g, q):
     f = 0.0
     for i in range(x.shape[0]):
         g[i] = 0.0
@@ -521,15 +563,32 @@ def rotated_quadratic(x, g, q):
     return f
 
 
+def rotated_quartic_hvp(x, v, out, q):
+    for i in range(x.shape[0]):
+        out[i] = 0.0
+    for k in range(x.shape[0]):
+        y = -1.0 if k == 0 else 1.0
+        w = 0.0
+        for j in range(x.shape[0]):
+            y += q[k, j] * x[j]
+            w += q[k, j] * v[j]
+        for j in range(x.shape[0]):
+            out[j] += q[k, j] * (k + 1.0 + 3.0 * y * y) * w
+
+
+rotated_quartic = rotated_quartic_grad, rotated_quartic_hvp
+
+
 def test_iterates_turn_with_the_variables_up_to_rounding(method):
     n = 5
     random = np.random.default_rng(3)
     q, _ = np.linalg.qr(random.standard_normal((n, n)))
     x0 = random.standard_normal(n)
-    plain, _ = history_of(method, rotated_quadratic, x0, (np.eye(n),), **first_step(method))
-    turned, _ = history_of(method, rotated_quadratic, q.T @ x0, (np.ascontiguousarray(q),), **first_step(method))
-    assert len(plain) == len(turned) == 8
-    assert np.allclose(plain, turned @ q.T, rtol=0.0, atol=1e-9)
+    plain, _ = history_of(method, rotated_quartic, x0, (np.eye(n),), **first_step(method))
+    turned, _ = history_of(method, rotated_quartic, q.T @ x0, (np.ascontiguousarray(q),), **first_step(method))
+    n_both = min(len(plain), len(turned))  # |g|_inf, the test that ends a run, does turn
+    assert 5 <= n_both <= 8
+    assert np.allclose(plain[:n_both], (turned @ q.T)[:n_both], rtol=0.0, atol=1e-9)
 
 
 def offset_rosenbrock(x, g, offset):
@@ -620,6 +679,8 @@ def test_history_has_a_row_for_the_start_and_one_for_each_iteration(method, back
 @pytest.mark.parametrize("name", CHOSEN)
 @pytest.mark.parametrize("search", ["armijo", "strong-wolfe", "more-thuente"])
 def test_monotone_searches_never_go_up_beyond_rounding(method, name, search):
+    if not searches(method):
+        pytest.skip("no line search")
     fun = solve(name, method, line_search=search, noise=0.0, history=True, maxfev=5000).history["fun"]
     assert np.all(np.diff(fun) <= 8.0 * EPS * np.abs(fun[:-1]))
 
@@ -698,6 +759,10 @@ def test_absurd_options_give_truthful_statuses(method, seed):
     }
     if "m" in module.Options._fields:
         options["m"] = int(random.integers(1, 40))
+    for name, low, high in (("delta0", -8, 8), ("delta_max", -6, 8), ("sigma0", -8, 8), ("eta_max", -6, -0.01)):
+        options[name] = draw(low, high)
+    for name in unknown_names(module, options):
+        del options[name]
     name = str(random.choice(CHOSEN))
     problem = PROBLEMS[name]
     result = solve(name, method, "python", **options)

@@ -1,0 +1,1 @@
+"""Krylov methods on Hessian products: Lanczos, conjugate gradients, MINRES."""

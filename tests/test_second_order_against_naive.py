@@ -1,0 +1,139 @@
+"""Second-order methods take the steps of their twins in NumPy: on quadratics, convex or not, and on small problems."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from secondorder import Objective, minimize
+from secondorder.problems import PROBLEMS
+from tests.halving import halving, halving_twin
+from tests.naive import second_order as naive
+
+pytestmark = pytest.mark.timeout(120)
+
+EXACTLY = {"forcing": "constant", "eta_max": 1e-12}
+SEARCH = {"line_search": halving, "initial_step": "constant", "alpha": 1.0}
+
+
+def exact(g, H, delta, relative):
+    return naive.exact_step(g, H, delta)
+
+
+def steihaug(g, H, delta, relative):
+    return naive.steihaug_step(g, H, delta, min(0.1, np.sqrt(relative)))
+
+
+def searching(twin, **options):
+    return lambda f, g, H, x, steps: twin(f, g, H, x, halving_twin, steps, **options)
+
+
+def region(step):
+    return functools.partial(naive.trust_region, step=step)
+
+
+ROWS = [
+    ("newton", SEARCH | {"modification": "absolute"}, searching(naive.newton, modify=naive.absolute)),
+    ("newton", SEARCH | {"modification": "shift"}, searching(naive.newton, modify=naive.shifted)),
+    ("newton-cg", SEARCH, searching(naive.newton_cg)),
+    ("trust-exact", {}, region(exact)),
+    ("trust-krylov", EXACTLY, region(exact)),
+    ("trust-ncg", {"preconditioner": "none"}, region(steihaug)),
+    ("arc", {}, naive.cubic_regularisation),
+    ("arc-krylov", EXACTLY, naive.cubic_regularisation),
+]
+rows = pytest.mark.parametrize(
+    ("method", "options", "twin"), ROWS, ids=[f"{m}-{k}" for k, (m, _, _) in enumerate(ROWS)]
+)
+
+
+def iterates(problem, x0, method, options, steps):
+    points = [np.array(x0)]
+    objective = Objective(problem.fun_grad, fun=problem.fun, hvp=problem.hvp)
+    options = options | {"maxiter": steps, "gtol": 0.0}
+    minimize(objective, x0, method=method, backend="python", callback=points.append, options=options)
+    return np.array(points)
+
+
+class Quadratic:
+    """f = x'Ax / 2 - b'x + sum x_i^4 / 4, for indefinite A too."""
+
+    def __init__(self, eigenvalues, seed):
+        random, n = np.random.default_rng(seed), len(eigenvalues)
+        q, _ = np.linalg.qr(random.standard_normal((n, n)))
+        self.A, self.b, self.x0 = (q * eigenvalues) @ q.T, random.standard_normal(n), random.standard_normal(n)
+        self.A = 0.5 * (self.A + self.A.T)
+
+    def fun(self, x):
+        return 0.5 * x @ self.A @ x - self.b @ x + 0.25 * np.sum(x**4)
+
+    def gradient(self, x):
+        return self.A @ x - self.b + x**3
+
+    def hessian(self, x):
+        return self.A + 3.0 * np.diag(x**2)
+
+    def fun_grad(self, x, g):
+        g[:] = self.gradient(x)
+        return self.fun(x)
+
+    def hvp(self, x, v, out):
+        out[:] = self.hessian(x) @ v
+
+
+@rows
+@pytest.mark.parametrize(
+    "eigenvalues",
+    [(1.0, 30.0), (-1.0, 2.0, 3.0), (-5.0, -4.0, 0.5, 1.0, 20.0), tuple(np.geomspace(1e-2, 1e2, 9))],
+    ids=["convex", "one negative", "indefinite", "condition 1e4"],
+)
+def test_iterates_on_a_quartic_are_the_twins(method, options, twin, eigenvalues):
+    problem = Quadratic(np.array(eigenvalues), 3)
+    expected = twin(problem.fun, problem.gradient, problem.hessian, problem.x0, 5)
+    found = iterates(problem, problem.x0, method, options, 5)
+    assert len(found) == 6
+    assert np.allclose(found, expected, rtol=0.0, atol=1e-7 * np.max(np.abs(expected)))
+
+
+@rows
+@pytest.mark.parametrize("name", ["rosenbrock", "himmelblau", "broyden-tridiagonal", "wood"])
+def test_iterates_on_small_problems_are_the_twins(method, options, twin, name):
+    problem, steps = PROBLEMS[name], 6
+    x0 = problem.x0()
+    expected = twin(problem.fun, problem.gradient, problem.hessian, x0, steps)
+    found = iterates(problem, x0, method, options, steps)
+    assert len(found) == steps + 1
+    assert np.allclose(found, expected, rtol=0.0, atol=1e-6 * np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("modification", ["absolute", "shift", "gill-murray-wright", "schnabel-eskow"])
+def test_every_modification_of_newtons_method_is_newtons_where_the_hessian_is_definite(modification):
+    problem = Quadratic(np.array([1.0, 5.0, 30.0]), 4)
+    expected = naive.newton(
+        problem.fun, problem.gradient, problem.hessian, problem.x0, halving_twin, 4, modify=lambda H: H
+    )
+    found = iterates(problem, problem.x0, "newton", SEARCH | {"modification": modification}, 4)
+    assert np.allclose(found, expected, rtol=0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "method", ["newton", "newton-cg", "trust-exact", "trust-krylov", "trust-ncg", "arc", "arc-krylov"]
+)
+@pytest.mark.parametrize("name", ["rosenbrock", "himmelblau", "wood", "powell-singular"])
+def test_second_derivatives_are_evaluated_once_an_iteration_and_never_at_rejected_points(method, name):
+    problem, calls = PROBLEMS[name], []
+
+    def hvp(x, v, out):
+        calls.append(x.copy())
+        problem.hvp(x, v, out)
+
+    points = [problem.x0()]
+    objective = Objective(problem.fun_grad, fun=problem.fun, hvp=hvp)
+    result = minimize(objective, points[0], method=method, backend="python", callback=points.append)
+    accepted = {point.tobytes() for point in points[:-1]}
+    assert {call.tobytes() for call in calls} <= accepted
+    if method in ("newton", "trust-exact", "arc"):
+        assert result.nhev == result.nit
+        assert len(calls) == result.nit * problem.n
+    else:
+        assert result.nhev == len(calls)
