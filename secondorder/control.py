@@ -17,6 +17,7 @@ from secondorder.jit import (
     inlined,
     integers,
     intp,
+    leaf,
     matrix,
     monotonic_ns,
     namedtuple_type,

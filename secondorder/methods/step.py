@@ -71,7 +71,7 @@ def after_failure(f, slope, steepest, memory, control):
     return stall_reason(f, control)
 
 
-@leaf
+@seldom
 def stall_reason(f, control):
     """No step was found: is that rounding, or is something wrong?"""
     counts, values = control.counts, control.values
