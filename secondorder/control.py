@@ -22,6 +22,7 @@ from secondorder.jit import (
     monotonic_ns,
     namedtuple_type,
     run_pending_signals,
+    seldom,
     vector,
 )
 from secondorder.linalg import chunks, vectors
@@ -124,7 +125,7 @@ _notify_at = function_at(NOTIFY)
 _axpy_at, _dot_at = function_at(chunks.KERNELS[chunks.axpy]), function_at(chunks.KERNELS[chunks.dot])
 
 
-@leaf
+@seldom
 def look_around(counts):
     """Write counts[STOP] if the deadline has passed or a signal handler raised; adapt the stride to about 1 ms."""
     now = monotonic_ns()
@@ -243,7 +244,8 @@ def stopping_test_at(f, gnorm, control):
     values[F], values[GNORM] = f, gnorm
     if counts[N_ITER] == 0:
         values[F_BEST] = f
-    record(control)
+    if counts[N_ITER] < control.trace.shape[0]:
+        record(control)
     if counts[CALLBACK] != 0 and counts[N_ITER] > 0:
         notify(counts)
     if f <= values[F_MIN]:
@@ -274,21 +276,20 @@ if JIT_DISABLED:
 
 else:
 
-    @leaf
+    @seldom
     def notify(counts):
         """Call the user's callback."""
         _notify_at(counts[CALLBACK])(counts[HANDLE])
 
 
-@leaf
+@seldom
 def record(control):
     """Write this iterate's row of the trace."""
-    row = control.counts[N_ITER]
-    if row < control.trace.shape[0]:
-        t, counts, values = control.trace, control.counts, control.values
-        t[row, 0], t[row, 1], t[row, 2] = row, values[F] / values[SCALE], values[GNORM] / values[SCALE]
-        t[row, 3], t[row, 4] = values[STEP], values[ALPHA]
-        t[row, 5], t[row, 6], t[row, 7] = counts[N_FUN], counts[N_GRAD], counts[N_HVP] + counts[N_HESS]
+    counts, values = control.counts, control.values
+    row = control.trace[counts[N_ITER]]
+    row[0], row[1], row[2] = counts[N_ITER], values[F] / values[SCALE], values[GNORM] / values[SCALE]
+    row[3], row[4] = values[STEP], values[ALPHA]
+    row[5], row[6], row[7] = counts[N_FUN], counts[N_GRAD], counts[N_HVP] + counts[N_HESS]
 
 
 @inlined

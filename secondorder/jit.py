@@ -3,7 +3,7 @@
 A solver here is compiled once, for *typed functions* (`numba.types.FunctionType`), cached on disk, and then serves
 every objective: the objective reaches it as the address of compiled code. What each part gives:
 
-    leaf, loop              decorators of the kernel language
+    leaf, loop, inlined, seldom  decorators of the kernel language
     FUN, FUN_GRAD, ...      signatures of the functions that solvers receive
     compiled(f, signature)  f compiled for one signature, from the disk cache if it is there
     address_of, function_at a typed function <-> an integer
@@ -25,6 +25,7 @@ import pickle
 import struct
 import time
 import warnings
+import weakref
 
 import llvmlite.binding as llvm
 import numba
@@ -32,15 +33,17 @@ import numpy as np
 from llvmlite import ir
 from numba import config, njit, prange, types  # noqa: F401 - prange for kernels
 from numba.core import cgutils
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
+from numba.core.compiler import Compiler
 from numba.core.dispatcher import Dispatcher
 from numba.core.imputils import lower_getattr_generic
+from numba.core.registry import CPUDispatcher
 from numba.core.types import FunctionType
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic, models, register_jitable, register_model  # noqa: F401 - for trampolines
 
-from secondorder.lean import KernelCompiler, quicker_compilation
+from secondorder.lean import KernelCompiler, SeldomCompiler, quicker_compilation
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
@@ -70,6 +73,11 @@ def leaf(function):
 def inlined(function):
     """A leaf so small that calling it costs more than doing it: LLVM is told to inline it."""
     return njit(forceinline=True, **KERNEL)(function)
+
+
+def seldom(function):
+    """A leaf or loop for what happens rarely: never inlined, compiled to little code in little time."""
+    return njit(**KERNEL | {"pipeline_class": SeldomCompiler})(function)
 
 
 def loop(function):
@@ -436,6 +444,27 @@ def type_of(args):
 def is_compiled(function):
     """Is this a function that Numba has compiled or will compile?"""
     return isinstance(function, Dispatcher)
+
+
+CALLEE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_callees = weakref.WeakKeyDictionary()
+
+
+def callee(function):
+    """A user's function for compiled code to call: without machine code of its own and wrappers, which take time.
+
+    That is another dispatcher: the user's own compiles when Python calls it. Where it is compiled already, or cached on
+    disk, or compiled in a way of its own, compiled code gets that one.
+    """
+    if not is_compiled(function):
+        return njit(**CALLEE)(function)
+    if function.overloads or type(function) is not CPUDispatcher or not isinstance(function._cache, NullCache):
+        return function
+    if function._compiler.pipeline_class is not Compiler:
+        return function
+    if function not in _callees:
+        _callees[function] = CPUDispatcher(function.py_func, function.locals, function.targetoptions | CALLEE)
+    return _callees[function]
 
 
 @intrinsic

@@ -5,25 +5,31 @@ caller. What is left out here, while one of our functions is compiled:
 
     machine code and a C wrapper of callees that nobody can call from Python, and LLVM's passes over whole callees,
         which are run again on the caller that they are inlined in                          (`_Callees`)
-    passes for array expressions, closures, `with` blocks and literals, which no kernel has (`KernelCompiler`)
-    importing scipy.linalg before a function needs BLAS, importing all of Numba's registries again for each callee,
+    passes for array expressions, closures, `with` blocks and literals, which no kernel has (`KernelCompiler`),
+        inlining and unrolling of what is rarely called                                     (`SeldomCompiler`)
+    importing scipy.linalg before a function needs BLAS, asking all of Numba's registries again for each callee,
         hashing all flags for each lookup of an overload, a pass manager for each declaration of a function, an event
-        for each call into LLVM, the search for the type of each + anew                     (`quicker_compilation`)
+        for each call into LLVM, the search for the type of each + anew, a loop for each x ** 2, garbage collection
+                                                                                            (`quicker_compilation`)
 
 All of it reaches into Numba. What a version of Numba doesn't have is left as it is: then compiling takes longer.
 """
 
 import contextlib
 import functools
+import gc
 import operator
+import os
 import sys
+import threading
 
-from numba.core import event, typed_passes, types, untyped_passes
+from numba.core import errors, event, typed_passes, types, untyped_passes
+from numba.core.base import BaseContext
 from numba.core.codegen import CPUCodegen, CPUCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompilerBase, CompileResult
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.compiler_machinery import PassManager
-from numba.core.cpu import CPUContext
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
 from numba.core.targetconfig import TargetConfig
 from numba.core.types.functions import BaseFunction
 
@@ -45,13 +51,39 @@ KERNEL_PASSES = (
 class KernelCompiler(CompilerBase):
     """The passes that functions of scalars, loops and array elements need."""
 
+    lowering = typed_passes.NativeLowering
+
     def define_pipelines(self):
         """Numba's hook."""
         passes = PassManager("kernel")
         for kind in KERNEL_PASSES:
-            passes.add_pass(kind, kind.__name__)
+            passes.add_pass(self.lowering if kind is typed_passes.NativeLowering else kind, kind.__name__)
         passes.finalize()
         return [passes]
+
+
+class _SeldomLower(Lower):
+    """Tells LLVM that the function is rarely called."""
+
+    def setup_function(self, fndesc):
+        super().setup_function(fndesc)
+        self.function.attributes.discard("alwaysinline")  # callees inherit it
+        for attribute in ("cold", "noinline", "optsize"):
+            self.function.attributes.add(attribute)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _SeldomLowering(typed_passes.BaseNativeLowering):
+    """NativeLowering with that."""
+
+    _name = "seldom_lowering"
+    lowering_class = _SeldomLower
+
+
+class SeldomCompiler(KernelCompiler):
+    """For kernels that are rarely called: a call keeps their code out of their callers', where loops are optimized."""
+
+    lowering = _SeldomLowering
 
 
 @contextlib.contextmanager
@@ -142,19 +174,29 @@ class _Callees:
         return set_env
 
 
-def _imported_once(original):
-    """CPUContext.load_additional_registries: its forty imports at the first call only."""
-    imported = []
+_sizes, _under_way = {}, set()  # of the registries of a target; which of them are being asked
 
-    def load(context):
-        if imported:
-            for registry in tuple(context._registries):
-                context.install_registry(registry)
-        else:
-            original(context)
-            imported.append(True)
 
-    return load
+def _when_grown(original):
+    """BaseContext.refresh, only where something was registered since the last time.
+
+    Numba asks all its registries for each callee; and amid a refresh again for each method that it hears of.
+    """
+
+    def refresh(context):
+        target = context.typing_context  # one for all contexts of a target
+        registries = (*context._registries, *target._registries)
+        lists = [entries for registry in registries for entries in vars(registry).values()]
+        size = sum([len(entries) for entries in lists if isinstance(entries, list)])
+        if target not in _under_way and _sizes.get(target) != size:
+            _under_way.add(target)
+            try:
+                original(context)
+                _sizes[target] = size
+            finally:
+                _under_way.remove(target)
+
+    return refresh
 
 
 def _optimize_functions(original):
@@ -171,6 +213,11 @@ def _optimize_functions(original):
                 passes.run(function, builder)
 
     return optimize
+
+
+def _plain(original):
+    """HighlightColorScheme._markup without terminal codes: Numba highlights each of the errors that it only tries."""
+    return lambda scheme, text, *args, **kwargs: text
 
 
 def _without_llvm_lock(original):
@@ -210,6 +257,9 @@ def _import_without_blas():
 
 OPERATORS = {value for value in vars(operator).values() if callable(value)}
 PLAIN = (types.Number, types.Boolean, types.Array, types.SliceType)
+POWERS = (operator.pow, operator.ipow)
+LONGEST_POWER = 0x10000  # beyond it Numba calls the C library's pow
+_types_of_operators = {}
 
 
 def _typed_once(original):
@@ -217,18 +267,71 @@ def _typed_once(original):
 
     For each + of two numbers Numba asks a hundred templates, those for strings and sets among them.
     """
-    found = {}
 
     def get_call_type(function, context, args, kws):
         if kws or function.typing_key not in OPERATORS or not all(isinstance(kind, PLAIN) for kind in args):
             return original(function, context, args, kws)
         key = function, context, tuple(args)
-        signature = found.get(key)
+        signature = _types_of_operators.get(key)
         if signature is None:
-            signature = found[key] = original(function, context, args, kws)
+            signature = _types_of_operators[key] = original(function, context, args, kws)
         return signature
 
     return get_call_type
+
+
+def _powers_unrolled(original):
+    """Lower.lower_binop that makes the multiplications of x ** 2 in place of Numba's loop over an exponent's bits.
+
+    They are the loop's, in its order. Numba's own code for constant exponents has not been reached for some versions.
+    """
+
+    def lower_binop(lower, kind, expr, op):
+        base, exponent = lower.fndesc.calltypes[expr].args[0], lower.typeof(expr.rhs.name)
+        if op not in POWERS or not isinstance(base, types.Float) or not _is_short(exponent):
+            return original(lower, kind, expr, op)
+        context, builder, bits = lower.context, lower.builder, exponent.literal_value
+        x = context.cast(builder, lower.loadvar(expr.lhs.name), lower.typeof(expr.lhs.name), base)
+        power = x.type(1.0)
+        while bits:
+            power = builder.fmul(power, x) if bits & 1 else power
+            x = builder.fmul(x, x)
+            bits >>= 1
+        return context.cast(builder, power, base, kind)
+
+    return lower_binop
+
+
+def _is_short(exponent):
+    return isinstance(exponent, types.IntegerLiteral) and 0 <= exponent.literal_value <= LONGEST_POWER
+
+
+_paused = threading.Event()
+
+
+@contextlib.contextmanager
+def _collector_paused():
+    """Inside, no cyclic garbage collection: it would look at Numba's objects over and over and find next to nothing."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    _paused.set()
+    try:
+        yield
+    finally:
+        _paused.clear()
+        gc.enable()
+
+
+def _after_fork():
+    """In the child, where another thread was compiling and is no more."""
+    if _paused.is_set():
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextlib.contextmanager
@@ -240,16 +343,18 @@ def quicker_compilation():
         (CPUCodeLibrary, "_optimize_final_module", callees.optimize),
         (CPUCodeLibrary, "_finalize_final_module", callees.finalize),
         (JITCPUCodegen, "set_env", callees.set_env),
-        (CPUContext, "load_additional_registries", _imported_once),
+        (BaseContext, "refresh", _when_grown),
         (TargetConfig, "__hash__", lambda original: lambda config: _hash_of_options(type(config))),
         (TargetConfig, "__eq__", _equal),
         (BaseFunction, "get_call_type", _typed_once),
+        (Lower, "lower_binop", _powers_unrolled),
+        (getattr(errors, "HighlightColorScheme", errors), "_markup", _plain),  # where colorama is installed
         (event, "start_event", _without_llvm_lock),
         (event, "end_event", _without_llvm_lock),
     )
     if hasattr(CPUCodegen, "_pass_builder"):  # Numba 0.62
         replacements += ((CPUCodeLibrary, "_optimize_functions", _optimize_functions),)
-    with global_compiler_lock, contextlib.ExitStack() as stack:
+    with global_compiler_lock, _collector_paused(), contextlib.ExitStack() as stack:
         _import_without_blas()
         for owner, name, make in replacements:
             stack.enter_context(_replaced(owner, name, make))

@@ -26,9 +26,9 @@ from secondorder.jit import (
     HVP,
     Pinned,
     address_of,
+    callee,
     compiled,
     is_compiled,
-    njit,
     type_of,
 )
 
@@ -482,7 +482,7 @@ def one_evaluation(n):
 def as_compiled(function):
     """The function as a Numba dispatcher; NotCompilable if it is not a function that could be one."""
     if is_compiled(function):
-        return function
+        return callee(function)
     if type(function) is not python_types.FunctionType:
         raise NotCompilable(f"{function!r} is a {type(function).__name__}, not a function")
     for name, value in captured_arrays(function):
@@ -491,7 +491,7 @@ def as_compiled(function):
                 f"it captures the array {name!r} of {value.nbytes} bytes, a constant in compiled code; "
                 "pass it through args"
             )
-    return njit(function)
+    return callee(function)
 
 
 def captured_arrays(function):

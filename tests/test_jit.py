@@ -129,9 +129,9 @@ def test_an_edit_of_a_function_that_a_solver_calls_is_seen(warm, solve, tmp_path
     assert solve(folder, path=package.parent)["compiled"] == 0, "the same source elsewhere is the same source"
     vectors = package / "linalg" / "vectors.py"
     text = vectors.read_text()
-    line = "    return max(max(m0, m1), max(m2, m3)) + ((b0 + b1) + (b2 + b3))\n"
+    line = "    return largest + (largest - largest)\n"
     assert text.count(line) == 1
-    vectors.write_text(text.replace(line, line.replace("return", "return 2.0 *")))
+    vectors.write_text(text.replace(line, line.replace("return", "return largest +")))
     edited = solve(folder, path=package.parent)
     assert edited["compiled"] > 0
     assert edited["nfev"] == first["nfev"]

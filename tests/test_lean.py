@@ -1,12 +1,16 @@
 """Numba compiles to the same with `lean` as without, and is itself again afterwards."""
 
+import gc
+import os
+
 import numpy as np
 import pytest
 from numba import njit, prange, typed, types
 from numba.core import config, event
+from numba.core.base import BaseContext
 from numba.core.codegen import CPUCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompilerBase, Flags
-from numba.core.cpu import CPUContext
+from numba.core.lowering import Lower
 from numba.core.targetconfig import TargetConfig
 from numba.core.types.functions import BaseFunction
 from numba.extending import overload
@@ -23,10 +27,11 @@ REPLACED = [
     (CPUCodeLibrary, "_finalize_final_module"),
     (CPUCodeLibrary, "_optimize_functions"),
     (JITCPUCodegen, "set_env"),
-    (CPUContext, "load_additional_registries"),
+    (BaseContext, "refresh"),
     (TargetConfig, "__hash__"),
     (TargetConfig, "__eq__"),
     (BaseFunction, "get_call_type"),
+    (Lower, "lower_binop"),
     (event, "start_event"),
     (event, "end_event"),
 ]
@@ -44,6 +49,46 @@ def test_numba_is_itself_again_afterwards():
     with pytest.raises(ZeroDivisionError), quicker_compilation():
         raise ZeroDivisionError
     assert attributes() == before
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_collected_afterwards_as_before(enabled):
+    was = gc.isenabled()
+    try:
+        gc.enable() if enabled else gc.disable()
+        with quicker_compilation():
+            assert not gc.isenabled()
+            with quicker_compilation():
+                pass
+            assert not gc.isenabled()
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable() if was else gc.disable()
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="no fork")
+def test_garbage_is_collected_in_a_child_forked_while_another_thread_compiles(program):
+    text = """
+        import gc, os, threading
+        from secondorder.lean import quicker_compilation
+        inside, done = threading.Event(), threading.Event()
+        def compile():
+            with quicker_compilation():
+                inside.set()
+                done.wait()
+        thread = threading.Thread(target=compile)
+        thread.start()
+        inside.wait()
+        if (child := os.fork()) == 0:
+            os._exit(gc.isenabled())
+        print(gc.isenabled(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        done.set()
+        thread.join()
+        print(gc.isenabled())
+        """
+    done = program(text)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False", "1", "True"]
 
 
 def test_a_hash_inside_is_the_hash_outside():
@@ -75,6 +120,41 @@ def test_the_code_gives_the_same_bits():
     expected, got = y.copy(), y.copy()
     assert plain(x, expected).hex() == lean(x, got).hex()
     assert expected.tobytes() == got.tobytes()
+
+
+@pytest.mark.parametrize("kind", [types.float64, types.float32])
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 7, 10, 100, -1, -2, 70000])
+def test_constant_powers_have_the_same_bits(kind, exponent):
+    def power(x):
+        y = x
+        y **= exponent
+        return x**exponent + y
+
+    plain, lean = njit(power, error_model="numpy"), njit(power, error_model="numpy", pipeline_class=KernelCompiler)
+    plain.compile((kind,))
+    with quicker_compilation():
+        lean.compile((kind,))
+    scalar = np.float64 if kind is types.float64 else np.float32
+    for x in (1.0, -1.5, 0.3, 1e-200, -1e30, np.inf, -np.inf, np.nan, 0.0, -0.0)[: 3 if exponent < 0 else None]:
+        expected, got = plain(scalar(x)), lean(scalar(x))
+        assert np.array([expected]).tobytes() == np.array([got]).tobytes(), x
+    assert plain.nopython_signatures[0].return_type == lean.nopython_signatures[0].return_type
+
+
+def test_an_objective_that_python_has_not_called_is_compiled_when_it_is():
+    @njit
+    def fun(x):
+        return (x[0] - 1.0) ** 2
+
+    @njit
+    def jac(x):
+        return 2.0 * (x - 1.0)
+
+    r = so.minimize(fun, np.zeros(1), jac=jac)
+    assert not fun.signatures
+    assert fun(r.x) == r.fun
+    assert so.minimize(fun, np.zeros(1), jac=jac, method="cg").success
+    assert len(fun.signatures) == 1
 
 
 def test_what_an_objective_calls_can_be_called_from_python_too():

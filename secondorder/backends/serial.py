@@ -82,11 +82,11 @@ from secondorder.jit import (
     intp,
     is_compiled,
     loader,
-    loop,
     matrix,
     namedtuple_type,
     njit,
     reference_at,
+    seldom,
     tuple_type,
     typed,
     vector,
@@ -134,16 +134,16 @@ GUARDS = 8
 TINY_GRADIENT, HUGE_GRADIENT = 2.0**-300, 2.0**300
 
 
-@loop
+@seldom
 def start(fun_grad, x, work, control, data):
     """work[0] <- gradient at x, values[F] <- f(x), threshold and scale set. False: fun_grad wrote where it may not."""
     values, n = control.values, x.shape[0]
-    flat, before = work.reshape(work.size), work[3]
+    before = work[3]
     copy(x, before)
     scale(math.nan, x, work[0])  # what is left unwritten must not pass for a gradient
-    guards = min(GUARDS, 2 * n)  # row 3 is taken
+    guards = min(GUARDS, n)
     for i in range(guards):
-        flat[n + i] = GUARD
+        work[1, i] = work[2, i] = GUARD
     g = work[0]
     f = value_and_gradient(fun_grad, x, g, control, data)
     for i in range(n):
@@ -151,11 +151,11 @@ def start(fun_grad, x, work, control, data):
             control.counts[MISUSE] = WROTE_X
         x[i] = before[i]
     for i in range(guards):
-        if flat[n + i] != GUARD:
+        if work[1, i] != GUARD or work[2, i] != GUARD:
             control.counts[MISUSE] = OVERRUN
     gnorm = norm_inf(g)
     if gnorm > 0.0 and math.isfinite(gnorm) and not TINY_GRADIENT <= gnorm <= HUGE_GRADIENT:
-        factor = 2.0 ** -math.floor(math.log2(gnorm))
+        factor = math.ldexp(1.0, -math.floor(math.log2(gnorm)))
         values[SCALE] = factor
         f *= factor
         scale(factor, g, g)

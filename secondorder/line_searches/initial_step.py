@@ -13,7 +13,7 @@ References
 import math
 
 from secondorder.control import value
-from secondorder.jit import leaf, loop
+from secondorder.jit import leaf, loop, seldom
 from secondorder.linalg.vectors import axpy, norm_inf
 from secondorder.line_searches.memory import ALPHA_LAST, CAUTIOUS, F_LAST, SEARCHES, SLOPE_LAST, SS, SY, YY
 
@@ -35,7 +35,7 @@ PSI_0 = 0.3
 PSI_0_SPECTRAL = 0.01  # searches that need no curvature also accept a step far beyond the minimum; [2]
 
 
-@leaf
+@seldom
 def first(x, f, g, d, slope, psi):
     """Step of the first iteration, invariant to the scale of x and of f; [2] I0."""
     gnorm, xnorm, dnorm = norm_inf(g), norm_inf(x), norm_inf(d)
@@ -61,7 +61,7 @@ def quadratic(memory, f, slope):
     return memory[ALPHA_LAST]
 
 
-@loop
+@seldom
 def hager_zhang(fun, x, f, d, slope, xt, memory, control, data):
     """[2] I1, I2: a convex quadratic through f, slope and one more value near the last step; else twice that step."""
     trial = 0.1 * memory[ALPHA_LAST]

@@ -11,7 +11,7 @@ with slope = g'd < 0. On return xt = x + alpha d, ft = f(xt), gt = grad f(xt); a
 import math
 from typing import NamedTuple
 
-from secondorder.jit import inlined, leaf
+from secondorder.jit import inlined, leaf, seldom
 from secondorder.linalg.vectors import dot
 
 SEARCHES = 0  # line searches that found a step so far
@@ -54,7 +54,7 @@ class SearchOptions(NamedTuple):
     alpha: float = 1.0  # the step of the rule "constant"
 
 
-@leaf
+@seldom
 def forget(memory, f):
     """Start a run at f."""
     for i in range(N_MEMORY):

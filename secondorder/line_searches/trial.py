@@ -7,7 +7,7 @@ would round to phi(0) where the decrease is small, and pass a step that does not
 import math
 
 from secondorder.control import TRIAL_ALPHA, TRIAL_F, TRIAL_SLOPE, axpy, dot, stopped, value, value_and_gradient
-from secondorder.jit import inlined, leaf, loop
+from secondorder.jit import inlined, leaf, loop, seldom
 from secondorder.line_searches.memory import APPROXIMATE, C
 
 ROUNDING = 4.0 * 2.0**-52  # a relative change of f that is taken for rounding,
@@ -98,7 +98,7 @@ def cubic(width, rise, sa, sb):
     return (gamma - sa + theta) / (gamma - sa + gamma + sb)
 
 
-@loop
+@seldom
 def fall_back(fun_grad, x, f, slope, d, a, xt, gt, options, control, data):
     """A search without a step ends here: (alpha, ft) of the last trial, of a, the best so far, or (0, f).
 

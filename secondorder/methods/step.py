@@ -15,7 +15,7 @@ from secondorder.control import (
     X_NORM,
     stopped,
 )
-from secondorder.jit import inlined, leaf
+from secondorder.jit import inlined, seldom
 from secondorder.linalg.vectors import dot
 from secondorder.line_searches.initial_step import BARZILAI_BORWEIN, initial_step
 from secondorder.line_searches.memory import CAUTIOUS, forget, remember, remember_pair
@@ -50,7 +50,7 @@ def descend_along(search, fun, fun_grad, x, f, g, slope, d, xt, gt, memory, opti
     return alpha, ft, slope
 
 
-@leaf
+@seldom
 def after_failure(f, slope, steepest, memory, control):
     """The reason to give up, or RUNNING: try once more along the negative gradient, as if this were the first step.
 
@@ -71,7 +71,7 @@ def after_failure(f, slope, steepest, memory, control):
     return stall_reason(f, control)
 
 
-@leaf
+@seldom
 def stall_reason(f, control):
     """No step was found: is that rounding, or is something wrong?"""
     counts, values = control.counts, control.values
