@@ -3,6 +3,7 @@
 source       a function's text, the values that its names stand for
 structure    break, continue and early return -> flags
 lower        Python and NumPy -> the intermediate representation (ir), by abstract interpretation
+names        what names stand for meanwhile: what a loop carries, which names share memory
 memory       which loads must be remembered because their array is overwritten
 reverse      gradient and vector-Jacobian product
 forward      Jacobian-vector product; of a gradient: the Hessian-vector product
