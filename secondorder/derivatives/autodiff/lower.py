@@ -48,7 +48,9 @@ from secondorder.derivatives.autodiff.names import (
     Aliases,
     Carried,
     Clash,
+    Frame,
     Known,
+    LocalFunction,
     plain_tuple,
     wider,
 )
@@ -76,20 +78,12 @@ BINARY = {
 COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
 
 
-class LocalFunction(NamedTuple):
-    """A def or lambda inside the function, with the names it sees."""
+class Side(NamedTuple):
+    """One branch of an if that has been followed."""
 
-    arguments: ast.arguments
-    body: list
-    frame: object
-    defaults: dict  # parameter -> its value where the function was defined
-
-
-class Frame:
-    """One function being followed: its text and its names."""
-
-    def __init__(self, source, outer=None):
-        self.source, self.outer, self.env = source, outer, {}
+    block: list
+    env: dict  # what names stand for at its end
+    copies: list  # arrays made at its end
 
 
 class Lowering:
@@ -318,13 +312,13 @@ class Lowering:
         writes = self.aliases.writes[since:]
         array = self.value(target.value) if writes else None
         if writes and isinstance(array, Value) and array.kind.ndim:
-            roots = self.aliases.of(array)
+            roots = self.arrays.roots[array] | self.arrays.twins(array)
             if any(roots & written for written in writes):
                 self.refuse("a call that writes to the array being updated", "Call it in a line of its own")
 
     def update(self, array, value, fn):
         """array fn= value, in place."""
-        self.may_write(array)
+        self.may_write(array, only_stores(self.node))
         if fn in ("add", "sub"):
             value = self.arrays.apply("neg", value) if fn == "sub" else value
             if not self.overlaps(value, array):
@@ -341,7 +335,7 @@ class Lowering:
         array = self.value(target.value)
         if not (isinstance(array, Value) and array.kind.ndim):
             self.refuse(f"assignment to {ast.unparse(target)}", "Only entries of arrays can be assigned")
-        self.may_write(array)
+        self.may_write(array, only_stores(self.node))
         parts = self.index_parts(target.slice, array)
         if all(isinstance(p, Value) and p.kind.ndim == 0 for p in parts) and len(parts) == array.kind.ndim:
             return self.store_entry(array, parts, self.scalar(value), fn)
@@ -381,9 +375,12 @@ class Lowering:
             at = self.b.load(index, loop.index)
             self.store_entry(array, [at], value.at((loop.index,)), fn)
 
-    def may_write(self, array):
-        """Refuse to write what the caller owns, or what stands for two arrays where Python has one."""
-        self.aliases.write(array)
+    def may_write(self, array, last=False):
+        """Refuse to write what the caller owns, or what stands for two arrays where Python has one.
+
+        last: whether the statement being followed reads nothing more after it.
+        """
+        self.aliases.write(array, last)
         for root in self.arrays.roots[array]:
             if root in self.inputs and self.inputs[root] not in self.writable:
                 name = self.inputs[root]
@@ -401,23 +398,26 @@ class Lowering:
         if type(test) is Const:
             return self.block(s.body if test.value else s.orelse)
         before = self.frame.env
-        branches = []
+        sides = []
         for body in (s.body, s.orelse):
             self.frame.env = dict(before)
             with self.b.into([]) as block:
                 self.block(body)
-            branches.append((self.frame.env, block))
-        (first, then), (second, other) = branches
-        made = If(test, then, other)
+            sides.append(Side(block, self.frame.env, []))
+        self.node = s
+        first, second = sides
+        made = If(test, first.block, second.block)
         self.b.append(made)
-        self.frame.env = merged = dict(before)
-        for name in {**first, **second}:
-            a, c = first.get(name, UNBOUND), second.get(name, UNBOUND)
-            merged[name] = a if a is c else self.join(made, a, c, name)
+        merged, chosen = dict(before), []
+        for name in {**first.env, **second.env}:
+            a, c = first.env.get(name, UNBOUND), second.env.get(name, UNBOUND)
+            merged[name] = a if a is c else self.join(made, a, c, name, sides, chosen)
+        self.frame.env = merged
+        self.arrays.chosen(chosen, self.aliases.readable(done=True))
         return None
 
-    def join(self, made, a, c, name):
-        """What a name stands for after an if whose branches bound it to a and c."""
+    def join(self, made, a, c, name, sides, chosen):
+        """What a name stands for after an if whose branches bound it to a and c; arrays go into chosen too."""
         if a is UNBOUND or c is UNBOUND:
             known = c if a is UNBOUND else a
             missing = self.placeholder(known, made.then if a is UNBOUND else made.other)
@@ -433,9 +433,10 @@ class Lowering:
                 if a.kind != c.kind:
                     return Clash(name)
                 if self.loops:
-                    a, c = self.at_home(a, made.then, name), self.at_home(c, made.other, name)
+                    a, c = (self.at_home(v, side, name) for v, side in zip((a, c), sides))
                 result = Value(a.kind, name)
                 made.joins.append(Join(result, a, c))
+                chosen.append((result, a, c))
                 return self.arrays.joined(result, a, c)
             kind = wider(a.kind, c.kind)
             with self.b.into(made.then):
@@ -446,22 +447,24 @@ class Lowering:
             made.joins.append(Join(result, a, c))
             return result
         if plain_tuple(a) and plain_tuple(c) and len(a) == len(c):
-            return tuple(self.join(made, p, q, name) if p is not q else p for p, q in zip(a, c))
+            return tuple(self.join(made, p, q, name, sides, chosen) if p is not q else p for p, q in zip(a, c))
         if isinstance(a, Known) and isinstance(c, Known) and a.object is c.object:
             return a
         return Clash(name)
 
-    def at_home(self, array, block, name):
+    def at_home(self, array, side, name):
         """An array made in this pass of the loop: the array, or a copy of one that has lived longer.
 
         What reverse mode makes again in each pass, and what it keeps, must not be one.
         """
         if all(self.arrays.homes[root] is self.loops[-1] for root in self.arrays.roots[array]):
             return array
-        with self.b.into(block):
+        with self.b.into(side.block):
             made = self.arrays.copy(array, name)
-        if self.aliases.of(array) & self.aliases.references({name}):
-            self.aliases.parted([made, array], len(self.aliases.writes))
+        self.frame.env = side.env
+        readable = [*self.aliases.readable(done=isinstance(self.node, ast.If)), *side.copies]
+        self.arrays.stands_for(made, array, readable)
+        side.copies.append(made)
         return made
 
     def placeholder(self, value, block):
@@ -556,7 +559,7 @@ class Lowering:
         carried = [n for n in assigned if n in reads or n in s._so_live]
         if s._so_go and s._so_go not in carried:
             carried.append(s._so_go)
-        known = Carried(self, carried, reads)
+        known = Carried(self, carried, assigned)
         for _ in range(12):
             if self.try_loop(s, bounds, begin, head, known):
                 return
@@ -564,7 +567,7 @@ class Lowering:
 
     def try_loop(self, s, bounds, begin, head, known):
         """Build the loop once; False if what is carried turned out to be of other kinds."""
-        before, since = dict(self.frame.env), len(self.aliases.writes)
+        before = dict(self.frame.env)
         with self.b.into([]) as outside:
             made = Loop(Value(INT, "i"), *bounds) if bounds else Loop(None, None, None, None)
             entry = known.entry(made, before)
@@ -576,10 +579,9 @@ class Lowering:
                 self.block(s.body)
                 self.node = s
                 after = self.frame.env
-                if not known.fits(after):
+                if not known.fits(after) or known.shares(after):
                     self.frame.env = before
                     return False
-                known.part(s, after, since)
                 known.close(after)
                 if head:
                     again = head(made)
@@ -699,11 +701,12 @@ class Lowering:
         An elementwise expression is evaluated before what may write to its arrays.
         """
         values = []
-        for k, node in enumerate(nodes):
-            value = self.value(node)
-            if any(self.may_change(n) for n in nodes[k + 1 :]):
-                value = self.named(value, "")
-            values.append(value)
+        with self.aliases.holding(values):
+            for k, node in enumerate(nodes):
+                value = self.value(node)
+                if any(self.may_change(n) for n in nodes[k + 1 :]):
+                    value = self.named(value, "")
+                values.append(value)
         return values
 
     def may_change(self, node):
@@ -740,7 +743,10 @@ class Lowering:
         if isinstance(node.op, ast.USub):
             return self.arrays.apply("neg", self.number(value))
         if isinstance(node.op, ast.UAdd):
-            return value
+            value = self.number(value)
+            if value.kind.ndim:
+                return self.arrays.lazy(value).anew()
+            return self.b.op("int", value) if value.kind == BOOL else value
         self.refuse("the operator ~", "Use np.logical_not", node)
         return None
 
@@ -848,12 +854,18 @@ class Lowering:
         if type(test) is Const:
             return self.value(node.body if test.value else node.orelse)
         made = If(test, [], [])
+        sides = [Side(block, self.frame.env, []) for block in (made.then, made.other)]
         values = []
-        for block, part in ((made.then, node.body), (made.other, node.orelse)):
-            with self.b.into(block):
+        for side, part in zip(sides, (node.body, node.orelse)):
+            with self.b.into(side.block):
                 values.append(self.named(self.value(part), ""))
         self.b.append(made)
-        return self.join(made, *values, "") if values[0] is not values[1] else values[0]
+        if values[0] is values[1]:
+            return values[0]
+        chosen = []
+        joined = self.join(made, *values, "", sides, chosen)
+        self.arrays.chosen(chosen, self.aliases.readable())
+        return joined
 
     def value_Lambda(self, node):
         """A function followed where it is called."""
@@ -896,7 +908,9 @@ class Lowering:
             )
         if not (isinstance(value, Value | Lazy) and value.kind.ndim):
             self.refuse(f"an index on {ast.unparse(node.value)}", "", node)
-        return self.arrays.index(value, self.index_parts(node.slice, value))
+        with self.aliases.holding([value]):
+            parts = self.index_parts(node.slice, value)
+        return self.arrays.index(value, parts)
 
     def tuple_entry(self, value, node):
         """An entry or a slice of a tuple."""
@@ -951,7 +965,8 @@ class Lowering:
         if isinstance(node.func, ast.Attribute):
             owner = self.value(node.func.value)
             if isinstance(owner, Value | Lazy):
-                args, keywords = self.call_arguments(node)
+                with self.aliases.holding([owner]):
+                    args, keywords = self.call_arguments(node)
                 found = numpy_functions.method(self, owner, node.func.attr, args, keywords)
                 if found is None:
                     self.refuse(f"the method {node.func.attr!r}", "Use a NumPy function or a loop", node)
@@ -969,7 +984,8 @@ class Lowering:
         args = list(self.value_Tuple(ast.Tuple(node.args, ast.Load())))
         if any(k.arg is None for k in node.keywords):
             self.refuse("** in a call", "", node)
-        return args, {k.arg: self.value(k.value) for k in node.keywords}
+        with self.aliases.holding(args):
+            return args, {k.arg: self.value(k.value) for k in node.keywords}
 
     def call(self, function, args, keywords, node):
         """function(*args, **keywords)"""
@@ -1027,11 +1043,13 @@ class Lowering:
         if len(self.callers) >= MAX_DEPTH:
             self.refuse("calls nested deeper than 25", "Recursion can't be differentiated: write a loop", node)
         frame.env = self.bound_arguments(arguments, function, args, keywords, node)
+        self.frame.waits_at = self.node
         self.callers.append(self.frame)
-        self.frame, called_at = frame, self.node
+        self.frame = frame
         self.block(body)
         result = self.frame.env.get(structure.RESULT, Known(None))
-        self.frame, self.node = self.callers.pop(), called_at
+        self.frame = self.callers.pop()
+        self.node = self.frame.waits_at
         return result
 
     def bound_arguments(self, arguments, function, args, keywords, node):
@@ -1068,6 +1086,13 @@ class Entry(NamedTuple):
     """The function of an Op that reads an entry of a tuple argument."""
 
     text: str
+
+
+def only_stores(node):
+    """Is a statement's own store the last thing that it does?"""
+    if isinstance(node, ast.Assign):
+        return len(node.targets) == 1 and isinstance(node.targets[0], ast.Name | ast.Subscript)
+    return isinstance(node, ast.AugAssign)
 
 
 WORDS = {

@@ -4,9 +4,12 @@ Both are about one thing: a loop that rebinds a name of an array gives it a buff
 where Python only lets the name stand for something else.
 """
 
+import ast
+import contextlib
 from typing import NamedTuple
 
 from secondorder.derivatives.autodiff import structure
+from secondorder.derivatives.autodiff.arrays import Lazy
 from secondorder.derivatives.autodiff.builder import carry, default
 from secondorder.derivatives.autodiff.ir import Value
 
@@ -17,6 +20,30 @@ class Known(NamedTuple):
     """A Python object known while generating."""
 
     object: object
+
+
+class LocalFunction(NamedTuple):
+    """A def or lambda inside the function, with the names it sees."""
+
+    arguments: ast.arguments
+    body: list
+    frame: object
+    defaults: dict  # parameter -> its value where the function was defined
+
+
+class Frame:
+    """One function being followed: its text and its names."""
+
+    def __init__(self, source, outer=None):
+        self.source, self.outer, self.env = source, outer, {}
+        self.waits_at = None  # the statement that calls another function, while that is followed
+
+    def chain(self):
+        """The frame, and those of the functions around it."""
+        frame = self
+        while frame is not None:
+            yield frame
+            frame = frame.outer
 
 
 class _Unbound:
@@ -45,85 +72,96 @@ def plain_tuple(value):
 
 
 class Aliases:
-    """Which arrays would be one in Python, though a loop has made them two; refuses writes that would tell.
+    """Which arrays Python has as one though here they are two; refuses writes that would tell.
 
-    A loop that rebinds a name of an array gives it a buffer, which takes a copy in every pass. If something else stands
-    for the memory that was copied, Python would show a write to one through the other.
+    Where a loop rebinds the name of an array it gets a buffer, which takes a copy in every pass; so does a branch of an
+    if in a loop, and a view that can't be written as one. In Python the name would only stand for what was copied. That
+    is the same as long as nothing else that is read later stands for that memory, or nobody writes to either.
+
+    `Arrays` knows which arrays may be one in Python: of two that may both be read later, unless a branch that was not
+    taken has bound them, each time that a copy is made.
     """
 
     def __init__(self, lowering):
         self.lowering = lowering
         self.writes = []  # the roots of what has been written to, in order
-        self.groups = []  # sets of roots that Python might have as one
+        self.held = []  # lists of values of expressions that have been evaluated, and are about to be used
 
-    def of(self, array):
-        """Roots of all that an array may be in Python."""
-        found = self.lowering.arrays.roots[array]
-        for group in self.groups:
-            if group & found:
-                found |= group
+    @contextlib.contextmanager
+    def holding(self, values):
+        """Values in a list may be read for a while, whether or not they have names."""
+        self.held.append(values)
+        yield
+        self.held.pop()
+
+    def write(self, array, last):
+        """Take note of a write; refuse it if something that is read later would have to change too.
+
+        last: whether the statement being followed reads nothing more after it.
+        """
+        arrays = self.lowering.arrays
+        self.writes.append(arrays.roots[array])
+        readable = self.readable(done=last) if arrays.twins(array) else ()
+        if any(arrays.parted(array, other) for other in readable):
+            self.lowering.refuse(
+                "a write to an array which a loop, a new axis or a reshape has given another name",
+                "Copy it: b = a.copy()",
+            )
+
+    def readable(self, apart=(), done=False):
+        """The arrays that may be read after what is being followed; but for some names of the present frame.
+
+        done: whether nothing is left to do of the present statement.
+        """
+        lowering, found = self.lowering, []
+        active = [lowering.frame, *lowering.callers]
+        nodes = [lowering.node, *(frame.waits_at for frame in lowering.callers)]
+        seen = {id(f) for frame in active for f in frame.chain()}
+        for values in self.held:
+            self.collect(values, found, seen)
+        for frame, node in zip(active, nodes):
+            present = frame is lowering.frame
+            unread = self.dead(frame, node, done and present) | set(apart if present else ())
+            self.collect([value for name, value in frame.env.items() if name not in unread], found, seen)
+            for outer in frame.chain():
+                if outer is not frame:
+                    self.collect(outer.env.values(), found, seen)
         return found
 
-    def write(self, array):
-        """Take note of a write; refuse it if something visible would have to change too."""
-        roots = self.lowering.arrays.roots[array]
-        self.writes.append(roots)
-        for group in self.groups:
-            if group & roots and (group - roots) & self.references(self.dead(self.lowering.node)):
-                self.refuse()
+    def collect(self, values, found, seen):
+        """Append the arrays among values, and those that functions among them hold, of frames not seen."""
+        for value in values:
+            if plain_tuple(value):
+                self.collect(value, found, seen)
+            elif isinstance(value, Lazy):
+                found.extend([] if value.view is None else [value.view])
+            elif isinstance(value, Value) and value.kind.ndim:
+                found.append(value)
+            elif isinstance(value, Known) and isinstance(value.object, LocalFunction):
+                self.collect(value.object.defaults.values(), found, seen)
+                for frame in value.object.frame.chain():
+                    if id(frame) not in seen:
+                        seen.add(id(frame))
+                        self.collect(frame.env.values(), found, seen)
 
-    def parted(self, arrays, since):
-        """These arrays are one in Python; refuse if one of them is written to in the loop."""
-        group = frozenset().union(*map(self.of, arrays))
-        self.groups.append(group)
-        if any(group & roots for roots in self.writes[since:]):
-            self.refuse()
-
-    def refuse(self):
-        """There is no telling which of two arrays is meant."""
-        self.lowering.refuse(
-            "a name that a loop binds to an array which has another name, and a write to that array",
-            "Copy it: b = a.copy()",
-        )
-
-    def dead(self, s):
-        """Names that nothing reads in a statement or after it."""
-        if not hasattr(s, "_so_live"):
+    def dead(self, frame, node, done):
+        """Names of a frame that nothing reads after the statement that it is at, nor in that unless it is done."""
+        if not hasattr(node, "_so_live"):
             return set()
-        read = structure.names_read([s])
-        names = [name for name in self.lowering.frame.env if not name.startswith(ITERATED)]
-        return {name for name in names if name not in s._so_live and name not in read}
-
-    def references(self, apart):
-        """Roots of all arrays that names stand for, in all frames; but for some names of the present frame."""
-        lowering, found = self.lowering, set()
-        frames = [lowering.frame, *lowering.callers]
-        for frame in frames:
-            names = apart if frame is lowering.frame else ()
-            while frame is not None:
-                for name, value in frame.env.items():
-                    if name not in names:
-                        self.collect(value, found)
-                frame, names = frame.outer, ()
-        return found
-
-    def collect(self, value, found):
-        """Add the roots of an array, or of those in a tuple."""
-        if plain_tuple(value):
-            for part in value:
-                self.collect(part, found)
-        elif isinstance(value, Value) and value.kind.ndim:
-            found |= self.of(value)
+        live = node._so_live if done else node._so_live | structure.names_read([node])
+        return {name for name in frame.env if name not in live and not name.startswith(ITERATED)}
 
 
 class Carried:
     """The names that a loop carries round, with what is known of them after so many attempts to build it."""
 
-    def __init__(self, lowering, names, reads):
-        self.lowering, self.names, self.reads = lowering, names, reads
+    def __init__(self, lowering, names, assigned):
+        self.lowering, self.names, self.assigned = lowering, names, assigned
         self.kinds = {}  # (name, leaf) -> wider kind
         self.unbound = {}  # name not bound before -> what it was bound to at the end of the body
         self.buffered = set()  # (name, leaf) of arrays that the body rebinds
+        self.shared = set()  # pairs of a buffer's (name, leaf) and what it may be one with when a pass starts: the
+        # (name, leaf) of another, or an array from outside
 
     def entry(self, made, env):
         """name -> symbol at the start of an iteration; the slots are made."""
@@ -133,6 +171,7 @@ class Carried:
             if value is not UNBOUND and not isinstance(value, Clash):
                 found[name] = self.rebuilt(value, lambda k, v, name=name: self.leaf(made, name, k, v))
         self.at_entry = found
+        self.place()
         return found
 
     def initial(self, name):
@@ -240,25 +279,35 @@ class Carried:
         for buffer, v in final:
             arrays.write(buffer, v)
 
-    def part(self, s, env, since):
-        """Take note of names that Python lets share memory, but buffers part. since: the number of writes before.
+    def place(self):
+        """Take note of what buffers are one with in Python: at first, or as found at the ends of passes."""
+        arrays, done = self.lowering.arrays, {}
+        around = {arrays.bases[v] for v in self.lowering.aliases.readable()}
+        for key, buffer in self.buffers.items():
+            original = self.originals[key]
+            for other, (at_first, now) in ({v: (v, v) for v in around} | done).items():
+                if arrays.one(original, at_first) or (key, other) in self.shared or (other, key) in self.shared:
+                    arrays.link(buffer, now)
+                else:
+                    arrays.set_apart(buffer, now)
+            done[key] = original, buffer
 
-        At the start and at the end of a pass a buffer takes a copy of what its name stands for; that is the same as
-        long as nothing else stands for it, or nobody writes to either.
+    def shares(self, env):
+        """Have buffers become one in Python with something that `shared` doesn't say? It does then.
+
+        Names that the loop assigns and does not carry are not read in the next pass before they are bound again.
         """
-        aliases, leaves = self.lowering.aliases, {}
+        arrays, ends, before = self.lowering.arrays, {}, len(self.shared)
         for name, entry in self.at_entry.items():
             found = []
             self.rebuilt(env.get(name, entry), lambda k, v, out=found: out.append(v))
-            leaves |= {(name, k): v for k, v in enumerate(found)}
-        others = aliases.references({n for n in self.names} | aliases.dead(s))
-        for state in (self.originals, leaves):
-            arrays = {key: v for key, v in state.items() if isinstance(v, Value) and v.kind.ndim}
-            for key, buffer in self.buffers.items():
-                v = state[key]
-                shared = {k for k, w in arrays.items() if k != key and aliases.of(w) & aliases.of(v)}
-                if v is not buffer and (shared or aliases.of(v) & others):
-                    aliases.parted([buffer, v, *(self.buffers.get(k, arrays[k]) for k in shared)], since)
+            ends |= {(name, k): v for k, v in enumerate(found) if isinstance(v, Value) and v.kind.ndim}
+        others = {arrays.bases[v]: v for v in self.lowering.aliases.readable(self.assigned)}
+        others |= {key if key in self.buffers else arrays.bases[v]: v for key, v in ends.items()}
+        for key, buffer in self.buffers.items():
+            if ends[key] is not buffer:
+                self.shared |= {(key, k) for k, v in others.items() if k != key and arrays.one(ends[key], v)}
+        return len(self.shared) > before
 
     def outside(self, part):
         """name -> symbol before the loop (part "init") or after it ("result")."""
