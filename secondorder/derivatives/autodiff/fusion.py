@@ -29,6 +29,7 @@ from secondorder.derivatives.autodiff.ir import (
     written,
 )
 from secondorder.derivatives.autodiff.simplify import Renaming, drop_dead, reuse_loads, same
+from secondorder.derivatives.autodiff.views import resolve_views
 
 
 def fuse(program):
@@ -36,6 +37,14 @@ def fuse(program):
     Lengths(program).unite()
     Fusion(program).visit(program.body)
     store_once(program)
+    reuse_loads(program)
+    drop_dead(program)
+    return program
+
+
+def finish(program):
+    """What only the program that is to be compiled needs, and none that is to be differentiated; returned."""
+    resolve_views(program)
     reuse_loads(program)
     drop_dead(program)
     order_scatters(program.body)

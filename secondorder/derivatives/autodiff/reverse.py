@@ -61,6 +61,7 @@ from secondorder.derivatives.autodiff.opaque import Opaque
 from secondorder.derivatives.autodiff.rules import COSTLY, FUNCTIONS
 from secondorder.derivatives.autodiff.scopes import export_from_branches, free_values
 from secondorder.derivatives.autodiff.simplify import simplify
+from secondorder.derivatives.autodiff.sums import is_sum
 from secondorder.derivatives.errors import Unsupported
 
 
@@ -745,50 +746,6 @@ def contribution(b, fn, k, seed, args, r):
     if isinstance(fn, Opaque):
         return b.mul(seed, fn.partial(b, k, args))
     return FUNCTIONS[fn].partials[k](b, seed, args, r)
-
-
-def is_sum(op, slot):
-    """Does a slot only have terms added to it, and does nothing in the loop read it?"""
-    if slot.param.kind != FLOAT:
-        return False
-    chain = {slot.param}
-    seen = -1
-    while seen != len(chain):
-        seen = len(chain)
-        for o in walk(op.body):
-            if isinstance(o, Op) and o.fn in ("add", "sub"):
-                left, right = o.args
-                if (left in chain and right not in chain) or (o.fn == "add" and right in chain and left not in chain):
-                    chain.add(o.result)
-            elif isinstance(o, If):
-                chain |= {j.result for j in o.joins if j.then in chain and j.other in chain}
-            elif isinstance(o, Loop):
-                for s in o.slots:
-                    if s.init in chain:
-                        chain |= {s.param} | ({s.result} if s.next in chain or s.next is s.param else set())
-    if slot.next not in chain:
-        return False
-    return all(permitted_reader(o, chain) for o in walk(op.body)) and all(
-        s is slot or s.next not in chain for s in op.slots
-    )
-
-
-def permitted_reader(o, chain):
-    """Does an op use members of a chain of sums only to go on with it?"""
-    used = [v for v in uses(o) if v in chain]
-    if not used:
-        return True
-    if isinstance(o, Op):
-        return o.result in chain and len(used) == 1
-    if isinstance(o, If):
-        return o.test not in chain and all(
-            j.result in chain or (j.then not in chain and j.other not in chain) for j in o.joins
-        )
-    if isinstance(o, Loop):
-        return all(
-            (s.init in chain) == (s.next in chain) and (s.init not in chain or s.result in chain) for s in o.slots
-        )
-    return False
 
 
 def roots(program):
