@@ -60,6 +60,7 @@ class Lengths:
     def __init__(self, program):
         self.program, self.rename = program, Renaming()
         self.dims, self.equal, self.known = {}, {}, {}
+        self.makers = {}  # transpose or product -> its op
 
     def unite(self):
         """Rename; in place."""
@@ -70,6 +71,18 @@ class Lengths:
         """The known length of an axis, or None."""
         dims = self.dims.get(array)
         return dims[axis] if dims is not None else self.known.get((array, axis))
+
+    def origin(self, array, axis):
+        """The array that an axis comes from, and its number there: a product needn't be computed for its lengths."""
+        while array in self.makers:
+            op = self.makers[array]
+            if isinstance(op, View):
+                array, axis = op.array, array.kind.ndim - 1 - axis
+            elif axis == 0 and op.left.kind.ndim == 2:
+                array = op.left
+            else:
+                array, axis = op.right, 1
+        return array, axis
 
     def visit(self, block, outermost):
         """Visit a block. A check holds for all that follows it only if it is in the outermost one."""
@@ -92,6 +105,7 @@ class Lengths:
 
     def renamed_shape(self, op):
         """Is the length known under another name?"""
+        op.array, op.axis = self.origin(op.array, op.axis)
         known = self.shape(op.array, op.axis)
         if known is None:
             self.known[op.array, op.axis] = op.result
@@ -101,18 +115,13 @@ class Lengths:
 
     def note(self, op, outermost):
         """What an op tells of lengths."""
+        if isinstance(op, Product) or (isinstance(op, View) and op.how == "T"):
+            self.makers[op.result] = op
         if isinstance(op, Alloc) and not op.stack:
             self.dims[op.result] = op.shape
-        elif isinstance(op, View) and op.how == "T" and op.array in self.dims:
-            self.dims[op.result] = self.dims[op.array][::-1]
         elif isinstance(op, View) and op.how == "reshape":
             if not any(type(a) is Const and a.value < 0 for a in op.args):
                 self.dims[op.result] = op.args
-        elif isinstance(op, Product) and op.result.kind.ndim:
-            left = [self.shape(op.left, k) for k in range(op.left.kind.ndim)][:-1]
-            right = [self.shape(op.right, k) for k in range(op.right.kind.ndim)][1:]
-            if None not in (*left, *right):
-                self.dims[op.result] = (*left, *right)
         elif isinstance(op, Op) and op.fn == "eq":
             self.equal[op.result] = op.args
         elif isinstance(op, Check) and op.test in self.equal and outermost:
