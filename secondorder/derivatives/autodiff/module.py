@@ -46,6 +46,7 @@ KNOWN_PACKAGES = {"builtins", "math", "numpy", "numba", "scipy"}
 
 # Loops that call these are vectorised; the C library's would keep them scalar.
 VECTORISED = {name: f"elementary.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "tanh")}
+VECTORISED |= {"logaddexp": "elementary.logaddexp({0}, {1})"}
 VECTORISED |= {"plus": "plus({0}, {1})"}  # additions to sums, whose terms LLVM may add in any order
 
 
