@@ -160,6 +160,14 @@ REFUSED_WITHIN = [
         "y = np.sin(x)\nz = y\nfor i in range(2):\n    z = z * 0.9 if i > 5 else z\ny.fill(0.3)\nreturn np.sum(z)",
         ANOTHER_NAME,
     ),
+    (
+        "for i in range(3):\n    u = np.sin(x[i:])\nreturn np.sum(u)",
+        "the array 'u', which is first bound inside a loop and used after it",
+    ),
+    (
+        "w = np.cos(x)\ns = 0.0\nfor i, v in zip(x, w):\n    w[1] = i\n    w = w * 0.9\nreturn v + s",
+        ANOTHER_NAME,
+    ),
     ("return None", "the gradient of a function that doesn't return one number"),
     ("return x", "the gradient of a function that doesn't return one number"),
 ]
@@ -222,6 +230,16 @@ DONE_AS_PYTHON_DOES = [
     "return np.sum(u * x)",
     "u = np.sin(x)\nw = u\nfor i in range(3):\n    w = u * 0.5\n    u = w + x\n    u[0] = x[1] * x[i]\n"
     "return np.sum(u * w)",
+    # an array of whose entries none is read isn't read by the loop
+    "y = np.sin(x)\ns = 0.0\nfor a, b in zip(x, y):\n    y[0] += a\n    y = y * 0.5\n    s += y[0]\n"
+    "return s + np.sum(y)",
+    # arrays returned from loops
+    "def g(v):\n    for i in range(5):\n        if v[i] > 0.9:\n            return v * v[i]\n    return v + 1.0\n"
+    "return np.sum(g(x) * x) + np.sum(g(x * 0.5)) + np.sum(g(np.sin(x)) ** 2)",
+    "def g(v):\n    i = 0\n    while i < 5:\n        i += 1\n        for j in range(i):\n            if v[j] * i > 2.0:"
+    "\n                return v, v[j] * i\n    return v + 1.0, 0.3\n"
+    "y, t = g(x)\nz, s = g(x * 9.0)\nreturn np.sum(y * t) + np.sum(z[1:] * s)",
+    "for i in range(3):\n    u = x * i\nreturn np.sum(u * x)",
     "y = np.sin(x)\nreturn np.sum(y * 2.0 + filled(y))",
     "y = np.sin(x)\nreturn y[0] + raised(y) * y[0]",
     "y = np.sin(x)\nreturn np.sum(y * 2.0) * raised(y) + np.sum((y + 1.0) * raised(y))",

@@ -303,6 +303,11 @@ def results(op):
     return (op.result,)
 
 
+def defined_in(block, values):
+    """Is one of these values defined in a block?"""
+    return any(r in values for op in walk(block) for r in results(op))
+
+
 def written(op):
     """The array that an op itself writes, or None."""
     return op.array if isinstance(op, Store | Fill | Push) else None

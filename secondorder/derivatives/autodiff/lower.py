@@ -41,6 +41,7 @@ from secondorder.derivatives.autodiff.ir import (
     Slice,
     Slot,
     Value,
+    defined_in,
 )
 from secondorder.derivatives.autodiff.names import (
     ITERATED,
@@ -420,7 +421,9 @@ class Lowering:
         """What a name stands for after an if whose branches bound it to a and c; arrays go into chosen too."""
         if a is UNBOUND or c is UNBOUND:
             known = c if a is UNBOUND else a
-            missing = self.placeholder(known, made.then if a is UNBOUND else made.other)
+            missing = self.placeholder(
+                known, *((made.other, made.then) if c is not UNBOUND else (made.then, made.other))
+            )
             if missing is None:
                 return Clash(name)
             a, c = (missing, c) if a is UNBOUND else (a, missing)
@@ -467,17 +470,22 @@ class Lowering:
         side.copies.append(made)
         return made
 
-    def placeholder(self, value, block):
-        """Something of the same kind, for a branch that doesn't bind the name."""
+    def placeholder(self, value, bound, block):
+        """Something of the same kind, for a branch that doesn't bind the name; bound: the block that does.
+
+        In a loop it has the same lengths if they are known outside the branch, so that a buffer can take it.
+        """
         if plain_tuple(value):
-            parts = [self.placeholder(part, block) for part in value]
+            parts = [self.placeholder(part, bound, block) for part in value]
             return None if None in parts else tuple(parts)
         if not isinstance(value, Value):
             return value if isinstance(value, Known) else None
         if not value.kind.ndim:
             return default(value.kind)
+        dims = self.arrays.dims[value]
+        lengths = dims if self.loops and not defined_in(bound, dims) else [I0] * value.kind.ndim
         with self.b.into(block):
-            return self.arrays.new([I0] * value.kind.ndim, default(Kind(value.kind.scalar)), value.kind.scalar)
+            return self.arrays.new(lengths, default(Kind(value.kind.scalar)), value.kind.scalar)
 
     # --------------------------------------------------------------------------------------------------- loops
 
@@ -505,9 +513,19 @@ class Lowering:
         if isinstance(source, tuple) and source[0] == "unroll":
             return self.unroll(s, source[1])
         bounds, entry = source
+        iterated = f"{ITERATED}{len(self.loops)}"
+        if iterated in self.frame.env:
+            self.frame.env[iterated] = self.read_by_loop(s, self.frame.env[iterated])
         self.loop(s, bounds, lambda loop: self.bind(s.target, entry(loop.index)), None)
-        self.frame.env.pop(f"{ITERATED}{len(self.loops)}", None)
+        self.frame.env.pop(iterated, None)
         return None
+
+    def read_by_loop(self, s, values):
+        """Those of the arrays that a loop runs over whose entries are read."""
+        targets = s.target.elts if len(values) > 1 and isinstance(s.target, ast.Tuple) else [s.target] * len(values)
+        read = structure.names_read(s.body) | s._so_live
+        names = [structure.names_assigned([ast.Assign([t], ast.Constant(0))]) for t in targets]
+        return tuple(v for v, bound in zip(values, names) if not read.isdisjoint(bound))
 
     def unroll(self, s, values):
         """A loop over a tuple: its body once for each part."""

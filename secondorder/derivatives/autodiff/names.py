@@ -11,7 +11,7 @@ from typing import NamedTuple
 from secondorder.derivatives.autodiff import structure
 from secondorder.derivatives.autodiff.arrays import Lazy
 from secondorder.derivatives.autodiff.builder import carry, default
-from secondorder.derivatives.autodiff.ir import Value
+from secondorder.derivatives.autodiff.ir import Kind, Value, defined_in
 
 ITERATED = structure.PREFIX + "iterated"  # the arrays that a loop runs over, whatever their names become
 
@@ -165,9 +165,10 @@ class Carried:
 
     def entry(self, made, env):
         """name -> symbol at the start of an iteration; the slots are made."""
+        values = {name: env.get(name, self.initial(name)) for name in self.names}
         self.slots, self.buffers, self.originals, found = {}, {}, {}, {}
-        for name in self.names:
-            value = env.get(name, self.initial(name))
+        self.body = made.body
+        for name, value in values.items():
             if value is not UNBOUND and not isinstance(value, Clash):
                 found[name] = self.rebuilt(value, lambda k, v, name=name: self.leaf(made, name, k, v))
         self.at_entry = found
@@ -184,12 +185,15 @@ class Carried:
         """What stands before the loop for a leaf of a name first bound in it."""
         if not isinstance(v, Value):
             return v
-        if v.kind.ndim:
+        if not v.kind.ndim:
+            return default(v.kind)
+        arrays = self.lowering.arrays
+        if defined_in(self.body, arrays.dims[v]):
             self.lowering.refuse(
                 f"the array {name!r}, which is first bound inside a loop and used after it",
                 "Allocate it before the loop",
             )
-        return default(v.kind)
+        return arrays.new(arrays.dims[v], default(Kind(v.kind.scalar)), v.kind.scalar, name)
 
     def rebuilt(self, value, leaf, numbers=None):
         """A value with its leaves replaced: leaf(number, part)."""
