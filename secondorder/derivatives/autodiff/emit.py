@@ -14,6 +14,7 @@ from secondorder.derivatives.autodiff.ir import (
     Slice,
     blocks,
     memory_groups,
+    read,
     results,
     uses,
     walk,
@@ -192,10 +193,9 @@ class Text:
 
     def scalar(self, op, block):
         """An Op or a Load: kept for the expression that uses it, or written as an assignment."""
-        loads = self.loads(uses(op))
+        loads = self.loads(uses(op)) | set(map(self.group, read(op)))
         if isinstance(op, Load):
             text, rank = self.entry(op.array, op.indices), 9
-            loads |= {self.group(op.array)}
         else:
             text, rank = self.expression(op)
         v = op.result

@@ -23,6 +23,7 @@ from secondorder.derivatives.autodiff.ir import (
     View,
     blocks,
     memory_groups,
+    read,
     results,
     uses,
     walk,
@@ -141,8 +142,7 @@ class Effects:
         for o in walk([op]):
             self.used.update(uses(o))
             self.made.update(results(o))
-            if isinstance(o, Load | Product):
-                self.reads.update(group(v) for v in uses(o) if v.kind.ndim)
+            self.reads.update(map(group, read(o)))
             if written(o) is not None:
                 self.writes.add(group(written(o)))
 

@@ -1053,8 +1053,10 @@ class Lowering:
             )
         if function not in self.opaques:
             self.opaques[function] = Opaque(function, rule, lambda partial, kinds: Lowering(partial, kinds).program)
-        numbers = [self.scalar(a) for a in args]
-        return self.b.op(self.opaques[function], *(a if a.kind == INT else self.arrays.cast(a, FLOAT) for a in numbers))
+        values = [self.arrays.array(self.number(a)) for a in args]
+        return self.b.op(
+            self.opaques[function], *(a if a.kind.ndim or a.kind == INT else self.arrays.cast(a, FLOAT) for a in values)
+        )
 
     def inline(self, arguments, body, frame, function, args, keywords, node):
         """Follow a call of the user's own function."""

@@ -51,6 +51,7 @@ from secondorder.derivatives.autodiff.ir import (
     blocks,
     memory_groups,
     parameter,
+    read,
     results,
     uses,
     walk,
@@ -221,11 +222,11 @@ class Reverse:
                 self.add_to(run.shadow[v], w)
         return adjoints, params
 
-    def add_to(self, array, other):
-        """array += other, entry by entry."""
+    def add_to(self, array, other, factor=ONE):
+        """array += factor * other, entry by entry."""
         dims = [self.b.shape(other, k) for k in range(other.kind.ndim)]
         with self.b.nest(dims) as indices:
-            self.b.store(array, indices, self.b.load(other, *indices), add=True)
+            self.b.store(array, indices, self.b.mul(factor, self.b.load(other, *indices)), add=True)
 
     # ------------------------------------------------------------------------------------------------- forwards
 
@@ -449,7 +450,11 @@ class Reverse:
             return
         args, r = tuple(map(run, op.args)), run(op.result)
         for k, a in enumerate(op.args):
-            if a in self.active and has_partial(op.fn, k):
+            if a not in self.active or not has_partial(op.fn, k):
+                continue
+            if a.kind.ndim:
+                self.add_to(run.shadow[a], op.fn.partial(self.b, k, args), seed)
+            else:
                 self.accumulate(adjoints, a, contribution(self.b, op.fn, k, seed, args, r))
 
     def reverse_Load(self, op, run, adjoints):
@@ -612,8 +617,7 @@ class Reverse:
         inside = {v for o in walk(op.body) for v in results(o)}
         stores, reads = {}, set()
         for o in walk(op.body):
-            if isinstance(o, Load | Product):
-                reads |= {self.group(v) for v in uses(o) if v.kind.ndim}
+            reads |= {self.group(v) for v in read(o)}
             target = written(o)
             if target is not None and not self.roots[target] <= inside:
                 if not isinstance(o, Store):
