@@ -225,6 +225,12 @@ DONE_AS_PYTHON_DOES = [
     "u = np.sin(x)\nw = x * 1.0\nfor i in range(5):\n    for j in range(i):\n        if x[j] > 0.3:\n"
     "            continue\n        u, w = w, u * x[j]\n        w[j] *= 0.5\n    u[0] += x[i]\n"
     "return np.sum(u * x) + np.sum(w)",
+    # the condition of a loop reads what its names have become
+    "u = np.sin(x)\nw = x * 2.0\nk = 0\nwhile k < 4 and u[3] < 0.3:\n    k += 1\n    u, w = w, u\n    u[0] += 0.01\n"
+    "return np.sum(u * x) + k",
+    "u = np.sin(x)\nk = 0\nwhile k < 7 and u[0] > -0.8:\n    k += 1\n    u = u[::-1]\nreturn np.sum(u * x) + k",
+    "u = np.sin(x)\nv = x * 2.0\nw = x * 0.1\nk = 0\nwhile k < 7 and raised(w) < 16.1 and u[3] < 0.3:\n    k += 1\n"
+    "    u, v, w = v, w, u\nreturn np.sum(u * x) + np.sum(v * w) + k",
     # two names of one array, which both get another one before either is written to
     "u = np.sin(x)\nw = u\nfor i in range(3):\n    u = u * 0.5\n    w = u\n    w[0] = x[1] * x[i]\n"
     "return np.sum(u * x)",

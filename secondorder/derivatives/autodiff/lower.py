@@ -600,9 +600,8 @@ class Lowering:
                 if not known.fits(after) or known.shares(after):
                     self.frame.env = before
                     return False
+                again = head(made) if head else None  # before the buffers of what it reads are written
                 known.close(after)
-                if head:
-                    again = head(made)
             if head:
                 made.go = Slot(Value(BOOL, "go"), first, again, Value(BOOL, "go"))
                 made.slots.append(made.go)
