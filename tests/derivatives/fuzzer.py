@@ -3,8 +3,8 @@
     python -m tests.derivatives.fuzzer --programs 1000    derives and judges programs 0 .. 999
     python -m tests.derivatives.fuzzer --show 17          shows program 17 and what is wrong with it
 
-With --aliases loops also bind names to arrays that have another name, and to views: much of that is refused, and none
-of it may be wrong.
+With --aliases loops also bind names to arrays that have another name, and to views, and conditions compare entries:
+much of that is refused, and none of it may be wrong.
 
 What is assigned goes through sin or tanh, so that values stay bounded; comparisons are with odd constants, so that
 no two branches meet where the program is evaluated.
@@ -75,6 +75,8 @@ class Program:
     # ------------------------------------------------------------------------------------------------ expressions
 
     def test(self, depth=1):
+        if self.aliases and self.often(0.3):
+            return f"{self.pick(*self.vectors)}[{self.index()}] < {self.pick(*self.vectors)}[{self.index()}] - 0.0037"
         if self.often(0.2):
             return f"{self.test(0)} {self.pick('and', 'or')} {self.test(0)}"
         if self.often(0.1):

@@ -9,6 +9,8 @@ reverse      gradient and vector-Jacobian product
 forward      Jacobian-vector product; of a gradient: the Hessian-vector product
 opaque       functions that are called as they are, with derivatives of the user's
 simplify     dead code, constants
+fusion       loops over one range become one
+sums, views  what LLVM needs to vectorise: sums in any order, entries of slices as entries of arrays
 emit         ir -> readable Python
 module       Python text -> compiled functions, cached on disk
 """
