@@ -147,6 +147,11 @@ REFUSED_WITHIN = [
         "    w[0] = x[1]\n    w = v\n    v = u\n    u = u * 1.0 if i > 1 else u\nreturn np.sum(u + v + w)",
         ANOTHER_NAME,
     ),
+    (  # the condition reads u before the next pass binds it
+        "u = np.sin(x)\nv = x * 2.0\nk = 0\nwhile k < 6 and u[0] < 1.0:\n    k += 1\n    u = v\n"
+        "    v = v * 1.0 if k > 9 else v\n    v[0] = x[1] * k\nreturn np.sum(v) + k",
+        ANOTHER_NAME,
+    ),
     (  # a function of a frame that has returned still holds u
         "def made():\n    u = np.sin(x)\n    def f(): return u\n    def put(a): u[0] = a\n    return f, put\n"
         "f, put = made()\nw = f()\nfor i in range(2):\n    w = w * 0.9 if i > 5 else w\nput(x[1])\nreturn np.sum(w)",

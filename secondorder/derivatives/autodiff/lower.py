@@ -1176,7 +1176,7 @@ def structure_live(body, after, always=None):
         reads, bound = structure.exposed(body[k + 1 :])
         later = s._so_live = reads | (after - bound) | always
         if isinstance(s, ast.For | ast.While):
-            again = [*s.body, ast.Expr(s.test)] if isinstance(s, ast.While) else s.body
+            again = [ast.Expr(s.test), *s.body] if isinstance(s, ast.While) else s.body
             structure_live(s.body, later | structure.exposed(again)[0], always)
         elif isinstance(s, ast.If):
             structure_live(s.body, later, always)
