@@ -152,6 +152,11 @@ REFUSED_WITHIN = [
         "    v = v * 1.0 if k > 9 else v\n    v[0] = x[1] * k\nreturn np.sum(v) + k",
         ANOTHER_NAME,
     ),
+    (  # the tuple still holds z
+        "w = np.sin(x)\nz = w\nfor i in range(2):\n    z = z * 0.9 if i > 5 else z\ns = 0.0\n"
+        "for v in (x, z):\n    s += v[0]\n    w[0] = 7.0\nreturn s",
+        ANOTHER_NAME,
+    ),
     (  # a function of a frame that has returned still holds u
         "def made():\n    u = np.sin(x)\n    def f(): return u\n    def put(a): u[0] = a\n    return f, put\n"
         "f, put = made()\nw = f()\nfor i in range(2):\n    w = w * 0.9 if i > 5 else w\nput(x[1])\nreturn np.sum(w)",

@@ -531,9 +531,10 @@ class Lowering:
         """A loop over a tuple: its body once for each part."""
         if s._so_go or len(values) > MAX_UNROLLED:
             self.refuse("a loop over a tuple with break, or over a long one", "Loop over an array or a range")
-        for value in values:
-            self.bind(s.target, value)
-            self.block(s.body)
+        with self.aliases.holding(values):
+            for value in values:
+                self.bind(s.target, value)
+                self.block(s.body)
 
     def iterable(self, node):
         """((start, stop, step), index -> what the target is bound to), or ("unroll", values)."""
