@@ -152,6 +152,12 @@ REFUSED_WITHIN = [
         "    v = v * 1.0 if k > 9 else v\n    v[0] = x[1] * k\nreturn np.sum(v) + k",
         ANOTHER_NAME,
     ),
+    (  # z is u from the second pass on; the body of the if reads it after the condition
+        "u = np.sin(x)\nw = x * 2.0\nz = x * 3.0\ns = 0.0\nfor i in range(5):\n"
+        "    if raised(u if x[i] > 0.4 else w) > 0.1:\n        s += z[0] * x[1]\n"
+        "    u = u * 0.9 if i > 9 else u\n    z = u\nreturn s",
+        ANOTHER_NAME,
+    ),
     (  # the tuple still holds z
         "w = np.sin(x)\nz = w\nfor i in range(2):\n    z = z * 0.9 if i > 5 else z\ns = 0.0\n"
         "for v in (x, z):\n    s += v[0]\n    w[0] = 7.0\nreturn s",

@@ -85,6 +85,7 @@ class Side(NamedTuple):
     block: list
     env: dict  # what names stand for at its end
     copies: list  # arrays made at its end
+    last: bool  # whether the statement reads nothing more after it
 
 
 class Lowering:
@@ -404,7 +405,7 @@ class Lowering:
             self.frame.env = dict(before)
             with self.b.into([]) as block:
                 self.block(body)
-            sides.append(Side(block, self.frame.env, []))
+            sides.append(Side(block, self.frame.env, [], True))
         self.node = s
         first, second = sides
         made = If(test, first.block, second.block)
@@ -465,7 +466,7 @@ class Lowering:
         with self.b.into(side.block):
             made = self.arrays.copy(array, name)
         self.frame.env = side.env
-        readable = [*self.aliases.readable(done=isinstance(self.node, ast.If)), *side.copies]
+        readable = [*self.aliases.readable(done=side.last), *side.copies]
         self.arrays.stands_for(made, array, readable)
         side.copies.append(made)
         return made
@@ -872,7 +873,7 @@ class Lowering:
         if type(test) is Const:
             return self.value(node.body if test.value else node.orelse)
         made = If(test, [], [])
-        sides = [Side(block, self.frame.env, []) for block in (made.then, made.other)]
+        sides = [Side(block, self.frame.env, [], False) for block in (made.then, made.other)]
         values = []
         for side, part in zip(sides, (node.body, node.orelse)):
             with self.b.into(side.block):
