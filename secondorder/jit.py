@@ -12,7 +12,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     borrowed                an array without an owner: passing it on costs no reference counting
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
-    plus(a, b)            a + b, which LLVM may put in another order with other such additions
+    plus(a, b)              a + b, which LLVM may put in another order with other such additions
 
 Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address" is the function itself.
 """
