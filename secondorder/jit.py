@@ -73,12 +73,6 @@ def inlined(function):
     return njit(forceinline=True, **KERNEL)(function)
 
 
-@njit(forceinline=True, fastmath={"reassoc"}, **KERNEL)
-def plus(a, b):
-    """a + b, where the order of this and other such additions doesn't matter: a loop may keep partial sums."""
-    return a + b
-
-
 def loop(function):
     """Decorator for numerics that receive the objective (or a search) as an argument."""
     return njit(**KERNEL)(function)
@@ -565,6 +559,10 @@ if JIT_DISABLED:
         """a b + c."""
         return a * b + c
 
+    def plus(a, b):
+        """a + b."""
+        return a + b
+
     def bits_of(x):
         """The 64 bits of a float as an integer."""
         return struct.unpack("<q", struct.pack("<d", x))[0]
@@ -585,6 +583,18 @@ else:
             return builder.call(builder.module.declare_intrinsic("llvm.fmuladd", [double], kind), args)
 
         return f8(f8, f8, f8), codegen
+
+    @intrinsic
+    def plus(typingctx, a, b):
+        """a + b, where the order of this and other such additions doesn't matter: a loop may keep partial sums.
+
+        That concerns these additions alone; NaN and infinities stay what they are.
+        """
+
+        def codegen(context, builder, sig, args):
+            return builder.fadd(*args, flags=("reassoc",))
+
+        return f8(f8, f8), codegen
 
     @intrinsic
     def bits_of(typingctx, x):
