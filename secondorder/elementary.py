@@ -10,6 +10,8 @@ derivatives by the value y:
     log       0.9   1 / x                  tanh      1.4   1 - y^2
     log1p     0.9   1 / (1 + x)
 
+logaddexp is the larger argument plus softplus of a negative one; where these cancel, its error is theirs.
+
 NaN gives NaN; infinities, zeros with their signs, subnormal arguments and results, and overflow are as in IEEE
 754-2019, section 9.2. Nothing raises. sin and cos stay with the C library: their reduction for large x needs a table.
 
@@ -204,3 +206,11 @@ def softplus(x):
     # the rounding error of t, which is 0 for e >= 1/2, over 1 + e, which is between 1.41 and 1.5 elsewhere
     low = 0.6875 * (e - (t + 1.0)) if halve else 0.0
     return log_reduced(1.0 if halve else 0.0, 0.5 * t if halve else e, low) + (0.0 if x < 0.0 else x)
+
+
+@inlined
+def logaddexp(a, b):
+    """log(e^a + e^b), without overflow."""
+    a, b = float(a), float(b)
+    apart = 0.0 if a == b else abs(a - b)  # 0 for two infinities as well
+    return (a if a > b else b) + softplus(-apart)

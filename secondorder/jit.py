@@ -12,6 +12,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     borrowed                an array without an owner: passing it on costs no reference counting
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
+    plus(a, b)              a + b, which LLVM may put in another order with other such additions
 
 Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address" is the function itself.
 """
@@ -593,6 +594,10 @@ if JIT_DISABLED:
         """a b + c."""
         return a * b + c
 
+    def plus(a, b):
+        """a + b."""
+        return a + b
+
     def bits_of(x):
         """The 64 bits of a float as an integer."""
         return struct.unpack("<q", struct.pack("<d", x))[0]
@@ -613,6 +618,18 @@ else:
             return builder.call(builder.module.declare_intrinsic("llvm.fmuladd", [double], kind), args)
 
         return f8(f8, f8, f8), codegen
+
+    @intrinsic
+    def plus(typingctx, a, b):
+        """a + b, where the order of this and other such additions doesn't matter: a loop may keep partial sums.
+
+        That concerns these additions alone; NaN and infinities stay what they are.
+        """
+
+        def codegen(context, builder, sig, args):
+            return builder.fadd(*args, flags=("reassoc",))
+
+        return f8(f8, f8), codegen
 
     @intrinsic
     def bits_of(typingctx, x):

@@ -138,6 +138,41 @@ def test_bounds_and_special_values_hold_without_fused_multiply_add(setting):
     assert f"{2 * len(BOUNDS)} passed" in run.stdout
 
 
+# ------------------------------------------------------------------------------------------------- two arguments
+
+
+@numba.njit
+def logaddexps(a, b, out):
+    for i in range(a.shape[0]):
+        out[i] = elementary.logaddexp(a[i], b[i])
+
+
+def test_logaddexp_has_the_error_of_its_terms():
+    rng = np.random.default_rng(3)
+    a = np.concatenate([rng.uniform(-s, s, 100) for s in (1e-3, 1.0, 30.0, 800.0, 1e200)])
+    b = np.concatenate([rng.uniform(-s, s, 100) for s in (1e-3, 1.0, 30.0, 800.0, 1e200)])
+    b[::5] = a[::5]
+    out = np.empty_like(a)
+    logaddexps(a, b, out)
+    with decimal.localcontext(prec=50):
+        for p, q, y in zip(map(float, a), map(float, b), map(float, out)):
+            low, high = sorted((Decimal(p), Decimal(q)))
+            tail = decimal_log1p((low - high).exp())
+            unit = Decimal(math.ulp(float(max(abs(high), tail))))
+            assert abs(Decimal(y) - (high + tail)) <= Decimal("2.3") * unit, f"logaddexp({p!r}, {q!r})"
+
+
+def test_logaddexp_of_infinities_and_nan():
+    a = np.array([INF, INF, INF, -INF, -INF, -INF, NAN, 0.0, NAN, NAN, 1.0, HUGE, -HUGE, 0.0])
+    b = np.array([INF, -INF, 1.0, -INF, 1.0, INF, 1.0, NAN, NAN, INF, 1.0, -HUGE, -HUGE, -0.0])
+    out = np.empty_like(a)
+    logaddexps(a, b, out)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(out, np.logaddexp(a, b), rtol=4e-16)
+    logaddexps(np.tile(a, 20), np.tile(b, 20), many := np.empty(20 * a.size))
+    np.testing.assert_array_equal(many, np.tile(out, 20))
+
+
 # ------------------------------------------------------------------------------------------------- special values
 
 SPECIAL = {

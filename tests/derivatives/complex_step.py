@@ -10,6 +10,7 @@ References
 
 import builtins
 import math
+import operator
 import types
 import warnings
 
@@ -17,6 +18,7 @@ import numpy as np
 import scipy.special
 
 from secondorder import elementary
+from secondorder.jit import plus
 
 STEP = 1e-30
 
@@ -63,6 +65,8 @@ def analytic(value, known):
         return Module(np, NUMPY)
     if value is math:
         return Module(math, MATH)
+    if value is plus:
+        return operator.add
     if isinstance(getattr(value, "py_func", value), types.FunctionType):
         return twin(value, known)
     for table, module in ((MATH, math), (NUMPY, np)):

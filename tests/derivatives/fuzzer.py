@@ -1,15 +1,21 @@
 """Random programs: scalars, vectors, matrices, slices, loops of every kind, early returns, calls, aliases, buffers.
 
-    python tests/derivatives/fuzzer.py 0 1000        derives and judges programs 0 .. 999
-    python tests/derivatives/fuzzer.py 17            shows program 17 and what is wrong with it
+    python -m tests.derivatives.fuzzer --programs 1000    derives and judges programs 0 .. 999
+    python -m tests.derivatives.fuzzer --show 17          shows program 17 and what is wrong with it
+
+With --aliases loops also bind names to arrays that have another name, and to views, and conditions compare entries:
+much of that is refused, and none of it may be wrong.
 
 What is assigned goes through sin or tanh, so that values stay bounded; comparisons are with odd constants, so that
 no two branches meet where the program is evaluated.
 """
 
+import argparse
 import collections
+import functools
 import linecache
 import math
+import multiprocessing
 import pathlib
 import random
 import sys
@@ -28,8 +34,9 @@ SIZE = 4  # of x, of every vector and both axes of every matrix
 class Program:
     """Writes one program."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, aliases=False):
         self.random = random.Random(seed)
+        self.aliases = aliases  # may loops bind a name to an array that has another?
         self.lines, self.indent, self.names = [], 0, 0
         self.floats, self.vectors, self.matrices, self.indices = [], [], [], []
         self.frozen = {"x", "c", "A"}  # arrays that belong to the caller
@@ -68,6 +75,8 @@ class Program:
     # ------------------------------------------------------------------------------------------------ expressions
 
     def test(self, depth=1):
+        if self.aliases and self.often(0.3):
+            return f"{self.pick(*self.vectors)}[{self.index()}] < {self.pick(*self.vectors)}[{self.index()}] - 0.0037"
         if self.often(0.2):
             return f"{self.test(0)} {self.pick('and', 'or')} {self.test(0)}"
         if self.often(0.1):
@@ -324,8 +333,10 @@ class Program:
             f"{v}, {w} = {w}, {v}" if v != w else f"{v} = {v} * 0.9",
             f"{v} = {self.pick(*vectors)}.copy()",
         ]
-        if not self.loops and self.often(0.3):
+        if self.aliases or (not self.loops and self.often(0.3)):
             choices.append(f"{v} = {self.pick(*vectors)}")
+        if self.aliases:
+            choices += [f"{v} = {self.pick(*vectors)}[::-1]", f"{v} = {w} if {self.test(0)} else {self.pick(*vectors)}"]
         choices += [f"{self.pick(*self.floats)}, {self.pick(*self.floats)} = {self.call(h, 1)}" for h in self.pairs()]
         if matrices:
             m = self.pick(*matrices)
@@ -385,7 +396,7 @@ class Program:
         k = self.fresh("k")
         self.line(f"{k} = 0")
         self.line(
-            f"while {k} < {self.random.randint(1, 4)} and {self.test(0)}:" if self.often(0.5) else f"while {k} < 3:"
+            f"while {k} < {self.random.randint(1, 4)} and ({self.test(0)}):" if self.often(0.5) else f"while {k} < 3:"
         )
         self.indent += 1
         self.line(f"{k} += 1")
@@ -489,18 +500,18 @@ def arguments(seed):
     return x, c, values.uniform(-0.8, 0.8, (SIZE, SIZE)), np.array([2, 0, 1, 3])
 
 
-def load(seed):
+def load(seed, aliases=False):
     """(the function of a program, its text)."""
-    text, file = Program(seed).text, f"<program {seed}>"
+    text, file = Program(seed, aliases).text, f"<program {seed}{' with aliases' * aliases}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     names = {"np": np, "math": math}
     exec(compile(text, file, "exec"), names)
     return names["function"], text
 
 
-def verdict(seed):
+def verdict(seed, aliases=False):
     """("ok", "wrong", "refused" or "skipped", why). Skipped: overflow, or a kink where the program is evaluated."""
-    function, _ = load(seed)
+    function, _ = load(seed, aliases)
     args = arguments(seed)
     with np.errstate(all="ignore"):
         if not math.isfinite(function(*args)):
@@ -516,32 +527,51 @@ def verdict(seed):
     return "wrong", " ".join(f"{name} {error:.0e}" for name, error in zip(errors._fields, errors))
 
 
-def main(first, number):
-    """Judge programs and print what is not ok."""
-    counts = collections.Counter()
-    for seed in range(first, first + number):
-        try:
-            found, why = verdict(seed)
-        except Exception as error:
-            found, why = "wrong", f"{type(error).__name__}: {error}"
-        counts[found] += 1
-        if found != "ok":
-            print(found, seed, why, flush=True)
-    print(dict(counts))
+def judged(seed, aliases=False):
+    """(verdict, why, seed); an exception of the engine's is wrong too."""
+    try:
+        return *verdict(seed, aliases), seed
+    except Exception as error:
+        return "wrong", f"{type(error).__name__}: {error}", seed
+
+
+def run(seeds, aliases, processes):
+    """Judge programs, print what is not ok, and the counts; gives the number of wrong ones."""
+    counts = collections.Counter(dict.fromkeys(("ok", "wrong", "refused", "skipped"), 0))
+    with multiprocessing.Pool(processes) as pool:
+        for found, why, seed in pool.imap(functools.partial(judged, aliases=aliases), seeds, 10):
+            counts[found] += 1
+            if found != "ok":
+                print(found, seed, why, flush=True)
+    judged_programs = sum(counts.values()) - counts["skipped"]
+    print(*(f"{number} {what}" for what, number in counts.items()), sep=", ", end="; ")
+    print(f"{counts['refused'] / max(1, judged_programs):.1%} refused")
     return counts["wrong"]
 
 
-def show(seed):
+def show(seed, aliases):
     """Print a program, its generated gradient and its verdict."""
-    function, text = load(seed)
+    function, text = load(seed, aliases)
     print(text)
     try:
         print(derive(function, arguments(seed)).sources[0])
-        print(*verdict(seed))
+        print(*verdict(seed, aliases))
     except Exception:
         traceback.print_exc()
 
 
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--programs", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--aliases", action="store_true")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--show", type=int, help="the number of one program")
+    args = parser.parse_args()
+    if args.show is not None:
+        return show(args.show, args.aliases)
+    return run(range(args.first, args.first + args.programs), args.aliases, args.processes) > 0
+
+
 if __name__ == "__main__":
-    numbers = [int(a) for a in sys.argv[1:]]
-    show(*numbers) if len(numbers) == 1 else sys.exit(bool(main(*numbers)))
+    sys.exit(main())

@@ -16,8 +16,8 @@ from numba.core.errors import TypingError
 
 from secondorder.derivatives.autodiff.emit import Text
 from secondorder.derivatives.autodiff.ir import BOOL, FLOAT, INT, Kind
-from secondorder.derivatives.autodiff.lower import Known
 from secondorder.derivatives.autodiff.module import PRODUCTS, Generated
+from secondorder.derivatives.autodiff.names import Known
 from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.autodiff.tapes import grow
 from tests.derivatives import complex_step

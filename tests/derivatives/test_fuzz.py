@@ -15,4 +15,4 @@ GROUP = 20  # programs a test
 def test_random_programs(first):
     found = {seed: verdict(seed) for seed in range(first, first + GROUP)}
     assert {seed: why for seed, (kind, why) in found.items() if kind == "wrong"} == {}
-    assert sum(kind == "ok" for kind, _ in found.values()) >= 0.75 * GROUP
+    assert sum(kind == "ok" for kind, _ in found.values()) >= 0.8 * GROUP

@@ -26,17 +26,24 @@ from secondorder.derivatives.autodiff.rules import FUNCTIONS
 
 
 class Lazy:
-    """An elementwise expression: its lengths per axis, and at(indices) -> the scalar there, built on demand."""
+    """An elementwise expression: its lengths per axis, and at(indices) -> the scalar there, built on demand.
 
-    __slots__ = ("dims", "scalar", "at")
+    view: the array whose memory it shares in Python, or None.
+    """
 
-    def __init__(self, dims, scalar, at):
-        self.dims, self.scalar, self.at = tuple(dims), scalar, at
+    __slots__ = ("dims", "scalar", "at", "view")
+
+    def __init__(self, dims, scalar, at, view=None):
+        self.dims, self.scalar, self.at, self.view = tuple(dims), scalar, at, view
 
     @property
     def kind(self):
         """Scalar kind and number of axes."""
         return Kind(self.scalar, len(self.dims))
+
+    def anew(self):
+        """The same as an array of its own, no view."""
+        return Lazy(self.dims, self.scalar, self.at)
 
 
 class Arrays:
@@ -47,6 +54,9 @@ class Arrays:
         self.dims = {}  # array -> its lengths
         self.keys = {}  # length -> what identifies it: equal keys, equal lengths
         self.roots = {}  # array -> the arrays allocated or given whose memory it may share
+        self.bases = {}  # array -> the array that it is a view of, in the end; itself
+        self.twin_roots = {}  # root -> roots that may be one with it in Python, though here they are copies
+        self.apart = set()  # pairs of arrays that share no memory in Python, whatever their roots say
         self.contiguous = set()  # arrays known to lie in memory in the order of their entries
         self.homes = {}  # array allocated or given -> the loop in each pass of which it is made, or None
         self.loops = []  # those of the user's loops that are being followed
@@ -57,7 +67,7 @@ class Arrays:
 
     def made(self, array, dims):
         """Take note of a new array."""
-        self.dims[array], self.roots[array] = tuple(dims), frozenset([array])
+        self.dims[array], self.roots[array], self.bases[array] = tuple(dims), frozenset([array]), array
         self.homes[array] = self.loops[-1] if self.loops else None
         self.contiguous.add(array)
         return array
@@ -67,6 +77,61 @@ class Arrays:
         self.made(array, dims)
         self.homes[array] = None
         return array
+
+    def looks_at(self, view, array):
+        """Take note of an array that is a view of another."""
+        self.roots[view], self.bases[view] = self.roots[array], self.bases[array]
+
+    # ------------------------------------------------------------------------------------ one array in Python
+
+    def twins(self, array):
+        """The roots that may be one with an array in Python, though here they are not."""
+        return frozenset().union(*(self.twin_roots.get(root, ()) for root in self.roots[array]))
+
+    def one(self, a, c):
+        """May two arrays share memory in Python?"""
+        a, c = self.bases[a], self.bases[c]
+        return a is c or (frozenset((a, c)) not in self.apart and bool((self.roots[a] | self.twins(a)) & self.roots[c]))
+
+    def parted(self, a, c):
+        """May two arrays share memory in Python, though here they do not?"""
+        a, c = self.bases[a], self.bases[c]
+        return a is not c and frozenset((a, c)) not in self.apart and bool(self.twins(a) & self.roots[c])
+
+    def link(self, a, c):
+        """Take note of two arrays that may share memory in Python, though here they do not."""
+        for root in self.roots[a]:
+            for twin in self.roots[c] - {root}:
+                self.twin_roots.setdefault(root, set()).add(twin)
+                self.twin_roots.setdefault(twin, set()).add(root)
+
+    def link_family(self, copy, array):
+        """The same for a copy of an array, and all that may be one with that."""
+        self.link(copy, array)
+        for root in self.twins(array) - self.roots[copy]:
+            self.link(copy, root)
+
+    def set_apart(self, a, c):
+        """Take note of two arrays that share no memory in Python, whatever their roots say."""
+        if self.bases[a] is not self.bases[c]:
+            self.apart.add(frozenset((self.bases[a], self.bases[c])))
+
+    def stands_for(self, copy, array, others):
+        """Take note of a copy where Python has the array itself. others: all arrays that may be read later."""
+        self.link(copy, array)
+        for other in others:
+            if self.one(array, other):
+                self.link(copy, other)
+            else:
+                self.set_apart(copy, other)
+
+    def chosen(self, triples, others):
+        """Take note of arrays (result, first, second) that are one or the other, each by the same choice."""
+        for k, (result, *sources) in enumerate(triples):
+            pairs = [(other, other, other) for other in others] + triples[:k]
+            for other, *theirs in pairs:
+                if not any(self.one(a, c) for a, c in zip(sources, theirs)):
+                    self.set_apart(result, other)
 
     @contextlib.contextmanager
     def within(self, loop):
@@ -167,13 +232,17 @@ class Arrays:
         """The expression as an array in memory."""
         if not isinstance(v, Lazy):
             return v
-        result = self.new(v.dims, None, v.scalar, hint)
-        self.write(result, v)
+        result = self.copy(v, hint)
+        if v.view is not None:
+            self.link_family(result, v.view)
         return result
 
     def copy(self, v, hint=""):
         """A new array with the entries of v."""
-        return self.array(self.lazy(v) if not isinstance(v, Lazy) else v, hint)
+        v = self.lazy(v)
+        result = self.new(v.dims, None, v.scalar, hint)
+        self.write(result, v)
+        return result
 
     def write(self, array, value, add=False):
         """array[...] = value, or += value."""
@@ -281,7 +350,7 @@ class Arrays:
             indices = indices[len(indices) - len(axes) :]
             return inner.at(tuple(i for i, new in zip(indices, axes) if not new))
 
-        return Lazy(dims, v.kind.scalar, at)
+        return Lazy(dims, v.kind.scalar, at, v)
 
     def gather(self, array, parts):
         """array[index] with an integer array as the only index."""
@@ -303,7 +372,7 @@ class Arrays:
         """array[parts] of values and Slices, at least one a Slice."""
         ndim = sum(isinstance(p, Slice) for p in parts)
         v = self.b.view(array, "index", parts, ndim, array.hint)
-        self.roots[v] = self.roots[array]
+        self.looks_at(v, array)
         whole = [k for k, p in enumerate(parts) if isinstance(p, Slice)]
         if array in self.contiguous and parts[whole[0]].step is None and is_whole(parts[whole[0] + 1 :]):
             self.contiguous.add(v)
@@ -331,11 +400,13 @@ class Arrays:
     def transpose(self, array):
         """array.T"""
         if isinstance(array, Lazy):
-            return Lazy(array.dims[::-1], array.scalar, lambda indices: array.at(indices[::-1][: len(array.dims)]))
+            dims, at = array.dims[::-1], array.at
+            return Lazy(dims, array.scalar, lambda indices: at(indices[::-1][: len(dims)]), array.view)
         if array.kind.ndim < 2:
             return array
         v = self.b.view(array, "T", (), array.kind.ndim, array.hint)
-        self.dims[v], self.roots[v] = self.dims[array][::-1], self.roots[array]
+        self.dims[v] = self.dims[array][::-1]
+        self.looks_at(v, array)
         return v
 
     def reshape(self, array, shape):
@@ -349,7 +420,8 @@ class Arrays:
             missing = self.b.op("floordiv", self.size(array), product)
             shape = [missing if type(d) is Const and d.value == -1 else d for d in shape]
         v = self.b.view(array, "reshape", shape, len(shape), array.hint)
-        self.dims[v], self.roots[v] = tuple(shape), self.roots[array]
+        self.dims[v] = tuple(shape)
+        self.looks_at(v, array)
         self.contiguous.add(v)
         return v
 
@@ -360,7 +432,7 @@ class Arrays:
 
     def joined(self, array, *sources):
         """Take note of an array that is one of several."""
-        self.roots[array] = frozenset().union(*(self.roots[s] for s in sources))
+        self.roots[array], self.bases[array] = frozenset().union(*(self.roots[s] for s in sources)), array
         same = zip(*(self.dims[s] for s in sources))
         self.dims[array] = tuple(lengths[0] if len({self.key(d) for d in lengths}) == 1 else None for lengths in same)
         self.dims[array] = tuple(self.b.shape(array, k) if d is None else d for k, d in enumerate(self.dims[array]))

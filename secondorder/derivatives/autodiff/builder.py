@@ -183,6 +183,19 @@ class Builder:
         with contextlib.ExitStack() as stack:
             yield tuple(stack.enter_context(self.loop(d, hint="k")).index for d in dims)
 
+    def inner(self, a, c):
+        """The sum of the products of the entries of two arrays of one shape."""
+
+        def level(axis, total, indices):
+            if axis == a.kind.ndim:
+                return self.add(total, self.mul(self.load(a, *indices), self.load(c, *indices)))
+            with self.loop(self.shape(a, axis), hint="k") as loop:
+                slot = carry(loop, total, "total")
+                slot.next = level(axis + 1, slot.param, (*indices, loop.index))
+            return slot.result
+
+        return level(0, ZERO, ())
+
 
 def carry(loop, init, hint=""):
     """A new slot of a loop, with init: set its `next` in the body."""

@@ -14,6 +14,7 @@ from secondorder.derivatives.autodiff.ir import (
     Slice,
     blocks,
     memory_groups,
+    read,
     results,
     uses,
     walk,
@@ -21,10 +22,11 @@ from secondorder.derivatives.autodiff.ir import (
 )
 from secondorder.derivatives.autodiff.opaque import Opaque
 from secondorder.derivatives.autodiff.rules import FUNCTIONS
+from secondorder.derivatives.autodiff.sums import additions
 
 WIDTH = 100  # an expression longer than this gets a name
 DTYPE = {"f": "", "i": ", np.int64", "b": ", np.bool_"}
-RESERVED = {"np", "math", "grow", "range", "abs", "max", "min", "int", "float", "bool", "elementary"}
+RESERVED = {"np", "math", "grow", "range", "abs", "max", "min", "int", "float", "bool", "elementary", "plus"}
 
 
 class Text:
@@ -34,6 +36,7 @@ class Text:
         self.program = program
         self.group = memory_groups(program)
         self.functions = functions or {}  # name of a row -> text to use instead
+        self.additions = additions(program) if "plus" in self.functions else ()  # ops written as plus
         self.lines, self.indent = [], 1
         self.names, self.taken = {}, set(RESERVED) | set(keyword.kwlist)
         self.named = {}  # name -> object that the text refers to
@@ -147,6 +150,9 @@ class Text:
             return f"{self.opaque(op.fn)}({', '.join(map(self.text, op.args))})", 9
         if not isinstance(op.fn, str):  # an entry of a tuple argument
             return op.fn.text, 9
+        if op in self.additions:
+            first, term = op.args[0], self.within(op.args[1], 5) if op.fn == "sub" else self.text(op.args[1])
+            return self.functions["plus"].format(self.text(first), "-" * (op.fn == "sub") + term), 9
         row = FUNCTIONS[op.fn]
         text = self.functions.get(op.fn, row.text) if op.args[0].kind.scalar == "f" else row.text
         if row.rank == 0:
@@ -187,10 +193,9 @@ class Text:
 
     def scalar(self, op, block):
         """An Op or a Load: kept for the expression that uses it, or written as an assignment."""
-        loads = self.loads(uses(op))
+        loads = self.loads(uses(op)) | set(map(self.group, read(op)))
         if isinstance(op, Load):
             text, rank = self.entry(op.array, op.indices), 9
-            loads |= {self.group(op.array)}
         else:
             text, rank = self.expression(op)
         v = op.result

@@ -113,7 +113,10 @@ class Forward:
         for k, a in enumerate(op.args):
             seed = self.of(a)
             if seed is not None and has_partial(op.fn, k):
-                term = contribution(self.b, op.fn, k, seed, op.args, op.result)
+                if a.kind.ndim:
+                    term = self.b.inner(op.fn.partial(self.b, k, op.args), seed)
+                else:
+                    term = contribution(self.b, op.fn, k, seed, op.args, op.result)
                 total = term if total is None else self.b.add(total, term)
         if total is not None:
             self.tangent[op.result] = total

@@ -23,12 +23,14 @@ from secondorder.derivatives.autodiff.ir import (
     View,
     blocks,
     memory_groups,
+    read,
     results,
     uses,
     walk,
     written,
 )
 from secondorder.derivatives.autodiff.simplify import Renaming, drop_dead, reuse_loads, same
+from secondorder.derivatives.autodiff.views import resolve_views
 
 
 def fuse(program):
@@ -36,6 +38,14 @@ def fuse(program):
     Lengths(program).unite()
     Fusion(program).visit(program.body)
     store_once(program)
+    reuse_loads(program)
+    drop_dead(program)
+    return program
+
+
+def finish(program):
+    """What only the program that is to be compiled needs, and none that is to be differentiated; returned."""
+    resolve_views(program)
     reuse_loads(program)
     drop_dead(program)
     order_scatters(program.body)
@@ -51,6 +61,7 @@ class Lengths:
     def __init__(self, program):
         self.program, self.rename = program, Renaming()
         self.dims, self.equal, self.known = {}, {}, {}
+        self.makers = {}  # transpose or product -> its op
 
     def unite(self):
         """Rename; in place."""
@@ -61,6 +72,18 @@ class Lengths:
         """The known length of an axis, or None."""
         dims = self.dims.get(array)
         return dims[axis] if dims is not None else self.known.get((array, axis))
+
+    def origin(self, array, axis):
+        """The array that an axis comes from, and its number there: a product needn't be computed for its lengths."""
+        while array in self.makers:
+            op = self.makers[array]
+            if isinstance(op, View):
+                array, axis = op.array, array.kind.ndim - 1 - axis
+            elif axis == 0 and op.left.kind.ndim == 2:
+                array = op.left
+            else:
+                array, axis = op.right, 1
+        return array, axis
 
     def visit(self, block, outermost):
         """Visit a block. A check holds for all that follows it only if it is in the outermost one."""
@@ -83,6 +106,7 @@ class Lengths:
 
     def renamed_shape(self, op):
         """Is the length known under another name?"""
+        op.array, op.axis = self.origin(op.array, op.axis)
         known = self.shape(op.array, op.axis)
         if known is None:
             self.known[op.array, op.axis] = op.result
@@ -92,18 +116,13 @@ class Lengths:
 
     def note(self, op, outermost):
         """What an op tells of lengths."""
+        if isinstance(op, Product) or (isinstance(op, View) and op.how == "T"):
+            self.makers[op.result] = op
         if isinstance(op, Alloc) and not op.stack:
             self.dims[op.result] = op.shape
-        elif isinstance(op, View) and op.how == "T" and op.array in self.dims:
-            self.dims[op.result] = self.dims[op.array][::-1]
         elif isinstance(op, View) and op.how == "reshape":
             if not any(type(a) is Const and a.value < 0 for a in op.args):
                 self.dims[op.result] = op.args
-        elif isinstance(op, Product) and op.result.kind.ndim:
-            left = [self.shape(op.left, k) for k in range(op.left.kind.ndim)][:-1]
-            right = [self.shape(op.right, k) for k in range(op.right.kind.ndim)][1:]
-            if None not in (*left, *right):
-                self.dims[op.result] = (*left, *right)
         elif isinstance(op, Op) and op.fn == "eq":
             self.equal[op.result] = op.args
         elif isinstance(op, Check) and op.test in self.equal and outermost:
@@ -123,8 +142,7 @@ class Effects:
         for o in walk([op]):
             self.used.update(uses(o))
             self.made.update(results(o))
-            if isinstance(o, Load | Product):
-                self.reads.update(group(v) for v in uses(o) if v.kind.ndim)
+            self.reads.update(map(group, read(o)))
             if written(o) is not None:
                 self.writes.add(group(written(o)))
 

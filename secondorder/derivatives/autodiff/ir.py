@@ -4,7 +4,8 @@ A *value* is a scalar (float, int, bool), assigned once, or a reference to an ar
 is nested: a Loop has slots, an If has results, so that every scalar has one definition and no name is ever overwritten.
 That is what makes the transformations short: a value means the same wherever it is visible.
 
-    Op        r = fn(args)              scalars; fn is a name of rules.FUNCTIONS, or a comparison or logical operator
+    Op        r = fn(args)              scalars; fn is a name of rules.FUNCTIONS, or a comparison or logical operator;
+                                        or an Opaque, whose arguments may be arrays, which it only reads
     Load      r = a[indices]
     Store     a[indices] = v, or += v
     Alloc     r = an array
@@ -301,6 +302,16 @@ def results(op):
     if kind in (Store, Fill, Push, Check):
         return ()
     return (op.result,)
+
+
+def defined_in(block, values):
+    """Is one of these values defined in a block?"""
+    return any(r in values for op in walk(block) for r in results(op))
+
+
+def read(op):
+    """The arrays whose entries an op itself reads."""
+    return tuple(v for v in uses(op) if v.kind.ndim) if isinstance(op, Op | Load | Product) else ()
 
 
 def written(op):

@@ -3,7 +3,7 @@
 from numba import types
 
 from secondorder.derivatives.autodiff.ir import BOOL, FLOAT, INT, Kind
-from secondorder.derivatives.autodiff.lower import Known
+from secondorder.derivatives.autodiff.names import Known
 from secondorder.derivatives.errors import Unsupported
 
 

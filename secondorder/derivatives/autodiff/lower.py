@@ -22,7 +22,7 @@ from numba.core.registry import cpu_target
 
 from secondorder.derivatives.autodiff import numpy_functions, structure
 from secondorder.derivatives.autodiff.arrays import Arrays, Lazy, captured
-from secondorder.derivatives.autodiff.builder import carry, default
+from secondorder.derivatives.autodiff.builder import default
 from secondorder.derivatives.autodiff.ir import (
     BOOL,
     FLOAT,
@@ -41,6 +41,19 @@ from secondorder.derivatives.autodiff.ir import (
     Slice,
     Slot,
     Value,
+    defined_in,
+)
+from secondorder.derivatives.autodiff.names import (
+    ITERATED,
+    UNBOUND,
+    Aliases,
+    Carried,
+    Clash,
+    Frame,
+    Known,
+    LocalFunction,
+    plain_tuple,
+    wider,
 )
 from secondorder.derivatives.autodiff.opaque import Opaque, rule_of
 from secondorder.derivatives.autodiff.source import Source
@@ -48,8 +61,6 @@ from secondorder.derivatives.autodiff.source import Source
 MAX_DEPTH = 25  # of nested calls
 MAX_UNROLLED = 64  # passes of a loop over a tuple
 MAX_CAPTURED = 1 << 16  # bytes of an array that compiled code may hold as a constant
-
-ITERATED = structure.PREFIX + "iterated"  # the arrays that a loop runs over, whatever their names become
 
 BINARY = {
     ast.Add: "add",
@@ -68,40 +79,13 @@ BINARY = {
 COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
 
 
-class Known(NamedTuple):
-    """A Python object known while generating."""
+class Side(NamedTuple):
+    """One branch of an if that has been followed."""
 
-    object: object
-
-
-class LocalFunction(NamedTuple):
-    """A def or lambda inside the function, with the names it sees."""
-
-    arguments: ast.arguments
-    body: list
-    frame: object
-    defaults: dict  # parameter -> its value where the function was defined
-
-
-class _Unbound:
-    def __repr__(self):
-        return "<unbound>"
-
-
-UNBOUND = _Unbound()
-
-
-class Clash(NamedTuple):
-    """A name that stands for different things after the two branches of an if."""
-
-    what: str
-
-
-class Frame:
-    """One function being followed: its text and its names."""
-
-    def __init__(self, source, outer=None):
-        self.source, self.outer, self.env = source, outer, {}
+    block: list
+    env: dict  # what names stand for at its end
+    copies: list  # arrays made at its end
+    last: bool  # whether the statement reads nothing more after it
 
 
 class Lowering:
@@ -330,13 +314,13 @@ class Lowering:
         writes = self.aliases.writes[since:]
         array = self.value(target.value) if writes else None
         if writes and isinstance(array, Value) and array.kind.ndim:
-            roots = self.aliases.of(array)
+            roots = self.arrays.roots[array] | self.arrays.twins(array)
             if any(roots & written for written in writes):
                 self.refuse("a call that writes to the array being updated", "Call it in a line of its own")
 
     def update(self, array, value, fn):
         """array fn= value, in place."""
-        self.may_write(array)
+        self.may_write(array, only_stores(self.node))
         if fn in ("add", "sub"):
             value = self.arrays.apply("neg", value) if fn == "sub" else value
             if not self.overlaps(value, array):
@@ -353,7 +337,7 @@ class Lowering:
         array = self.value(target.value)
         if not (isinstance(array, Value) and array.kind.ndim):
             self.refuse(f"assignment to {ast.unparse(target)}", "Only entries of arrays can be assigned")
-        self.may_write(array)
+        self.may_write(array, only_stores(self.node))
         parts = self.index_parts(target.slice, array)
         if all(isinstance(p, Value) and p.kind.ndim == 0 for p in parts) and len(parts) == array.kind.ndim:
             return self.store_entry(array, parts, self.scalar(value), fn)
@@ -393,9 +377,12 @@ class Lowering:
             at = self.b.load(index, loop.index)
             self.store_entry(array, [at], value.at((loop.index,)), fn)
 
-    def may_write(self, array):
-        """Refuse to write what the caller owns, or what stands for two arrays where Python has one."""
-        self.aliases.write(array)
+    def may_write(self, array, last=False):
+        """Refuse to write what the caller owns, or what stands for two arrays where Python has one.
+
+        last: whether the statement being followed reads nothing more after it.
+        """
+        self.aliases.write(array, last)
         for root in self.arrays.roots[array]:
             if root in self.inputs and self.inputs[root] not in self.writable:
                 name = self.inputs[root]
@@ -413,26 +400,31 @@ class Lowering:
         if type(test) is Const:
             return self.block(s.body if test.value else s.orelse)
         before = self.frame.env
-        branches = []
+        sides = []
         for body in (s.body, s.orelse):
             self.frame.env = dict(before)
             with self.b.into([]) as block:
                 self.block(body)
-            branches.append((self.frame.env, block))
-        (first, then), (second, other) = branches
-        made = If(test, then, other)
+            sides.append(Side(block, self.frame.env, [], True))
+        self.node = s
+        first, second = sides
+        made = If(test, first.block, second.block)
         self.b.append(made)
-        self.frame.env = merged = dict(before)
-        for name in {**first, **second}:
-            a, c = first.get(name, UNBOUND), second.get(name, UNBOUND)
-            merged[name] = a if a is c else self.join(made, a, c, name)
+        merged, chosen = dict(before), []
+        for name in {**first.env, **second.env}:
+            a, c = first.env.get(name, UNBOUND), second.env.get(name, UNBOUND)
+            merged[name] = a if a is c else self.join(made, a, c, name, sides, chosen)
+        self.frame.env = merged
+        self.arrays.chosen(chosen, self.aliases.readable(done=True))
         return None
 
-    def join(self, made, a, c, name):
-        """What a name stands for after an if whose branches bound it to a and c."""
+    def join(self, made, a, c, name, sides, chosen):
+        """What a name stands for after an if whose branches bound it to a and c; arrays go into chosen too."""
         if a is UNBOUND or c is UNBOUND:
             known = c if a is UNBOUND else a
-            missing = self.placeholder(known, made.then if a is UNBOUND else made.other)
+            missing = self.placeholder(
+                known, *((made.other, made.then) if c is not UNBOUND else (made.then, made.other))
+            )
             if missing is None:
                 return Clash(name)
             a, c = (missing, c) if a is UNBOUND else (a, missing)
@@ -445,9 +437,10 @@ class Lowering:
                 if a.kind != c.kind:
                     return Clash(name)
                 if self.loops:
-                    a, c = self.at_home(a, made.then, name), self.at_home(c, made.other, name)
+                    a, c = (self.at_home(v, side, name) for v, side in zip((a, c), sides))
                 result = Value(a.kind, name)
                 made.joins.append(Join(result, a, c))
+                chosen.append((result, a, c))
                 return self.arrays.joined(result, a, c)
             kind = wider(a.kind, c.kind)
             with self.b.into(made.then):
@@ -458,35 +451,42 @@ class Lowering:
             made.joins.append(Join(result, a, c))
             return result
         if plain_tuple(a) and plain_tuple(c) and len(a) == len(c):
-            return tuple(self.join(made, p, q, name) if p is not q else p for p, q in zip(a, c))
+            return tuple(self.join(made, p, q, name, sides, chosen) if p is not q else p for p, q in zip(a, c))
         if isinstance(a, Known) and isinstance(c, Known) and a.object is c.object:
             return a
         return Clash(name)
 
-    def at_home(self, array, block, name):
+    def at_home(self, array, side, name):
         """An array made in this pass of the loop: the array, or a copy of one that has lived longer.
 
         What reverse mode makes again in each pass, and what it keeps, must not be one.
         """
         if all(self.arrays.homes[root] is self.loops[-1] for root in self.arrays.roots[array]):
             return array
-        with self.b.into(block):
+        with self.b.into(side.block):
             made = self.arrays.copy(array, name)
-        if self.aliases.of(array) & self.aliases.references({name}):
-            self.aliases.parted([made, array], len(self.aliases.writes))
+        self.frame.env = side.env
+        readable = [*self.aliases.readable(done=side.last), *side.copies]
+        self.arrays.stands_for(made, array, readable)
+        side.copies.append(made)
         return made
 
-    def placeholder(self, value, block):
-        """Something of the same kind, for a branch that doesn't bind the name."""
+    def placeholder(self, value, bound, block):
+        """Something of the same kind, for a branch that doesn't bind the name; bound: the block that does.
+
+        In a loop it has the same lengths if they are known outside the branch, so that a buffer can take it.
+        """
         if plain_tuple(value):
-            parts = [self.placeholder(part, block) for part in value]
+            parts = [self.placeholder(part, bound, block) for part in value]
             return None if None in parts else tuple(parts)
         if not isinstance(value, Value):
             return value if isinstance(value, Known) else None
         if not value.kind.ndim:
             return default(value.kind)
+        dims = self.arrays.dims[value]
+        lengths = dims if self.loops and not defined_in(bound, dims) else [I0] * value.kind.ndim
         with self.b.into(block):
-            return self.arrays.new([I0] * value.kind.ndim, default(Kind(value.kind.scalar)), value.kind.scalar)
+            return self.arrays.new(lengths, default(Kind(value.kind.scalar)), value.kind.scalar)
 
     # --------------------------------------------------------------------------------------------------- loops
 
@@ -514,17 +514,28 @@ class Lowering:
         if isinstance(source, tuple) and source[0] == "unroll":
             return self.unroll(s, source[1])
         bounds, entry = source
+        iterated = f"{ITERATED}{len(self.loops)}"
+        if iterated in self.frame.env:
+            self.frame.env[iterated] = self.read_by_loop(s, self.frame.env[iterated])
         self.loop(s, bounds, lambda loop: self.bind(s.target, entry(loop.index)), None)
-        self.frame.env.pop(f"{ITERATED}{len(self.loops)}", None)
+        self.frame.env.pop(iterated, None)
         return None
+
+    def read_by_loop(self, s, values):
+        """Those of the arrays that a loop runs over whose entries are read."""
+        targets = s.target.elts if len(values) > 1 and isinstance(s.target, ast.Tuple) else [s.target] * len(values)
+        read = structure.names_read(s.body) | s._so_live
+        names = [structure.names_assigned([ast.Assign([t], ast.Constant(0))]) for t in targets]
+        return tuple(v for v, bound in zip(values, names) if not read.isdisjoint(bound))
 
     def unroll(self, s, values):
         """A loop over a tuple: its body once for each part."""
         if s._so_go or len(values) > MAX_UNROLLED:
             self.refuse("a loop over a tuple with break, or over a long one", "Loop over an array or a range")
-        for value in values:
-            self.bind(s.target, value)
-            self.block(s.body)
+        with self.aliases.holding(values):
+            for value in values:
+                self.bind(s.target, value)
+                self.block(s.body)
 
     def iterable(self, node):
         """((start, stop, step), index -> what the target is bound to), or ("unroll", values)."""
@@ -568,7 +579,7 @@ class Lowering:
         carried = [n for n in assigned if n in reads or n in s._so_live]
         if s._so_go and s._so_go not in carried:
             carried.append(s._so_go)
-        known = Carried(self, carried, reads)
+        known = Carried(self, carried, assigned)
         for _ in range(12):
             if self.try_loop(s, bounds, begin, head, known):
                 return
@@ -576,7 +587,7 @@ class Lowering:
 
     def try_loop(self, s, bounds, begin, head, known):
         """Build the loop once; False if what is carried turned out to be of other kinds."""
-        before, since = dict(self.frame.env), len(self.aliases.writes)
+        before = dict(self.frame.env)
         with self.b.into([]) as outside:
             made = Loop(Value(INT, "i"), *bounds) if bounds else Loop(None, None, None, None)
             entry = known.entry(made, before)
@@ -588,13 +599,11 @@ class Lowering:
                 self.block(s.body)
                 self.node = s
                 after = self.frame.env
-                if not known.fits(after):
+                if not known.fits(after) or known.shares(after):
                     self.frame.env = before
                     return False
-                known.part(s, after, since)
+                again = head(made) if head else None  # before the buffers of what it reads are written
                 known.close(after)
-                if head:
-                    again = head(made)
             if head:
                 made.go = Slot(Value(BOOL, "go"), first, again, Value(BOOL, "go"))
                 made.slots.append(made.go)
@@ -711,11 +720,12 @@ class Lowering:
         An elementwise expression is evaluated before what may write to its arrays.
         """
         values = []
-        for k, node in enumerate(nodes):
-            value = self.value(node)
-            if any(self.may_change(n) for n in nodes[k + 1 :]):
-                value = self.named(value, "")
-            values.append(value)
+        with self.aliases.holding(values):
+            for k, node in enumerate(nodes):
+                value = self.value(node)
+                if any(self.may_change(n) for n in nodes[k + 1 :]):
+                    value = self.named(value, "")
+                values.append(value)
         return values
 
     def may_change(self, node):
@@ -752,7 +762,10 @@ class Lowering:
         if isinstance(node.op, ast.USub):
             return self.arrays.apply("neg", self.number(value))
         if isinstance(node.op, ast.UAdd):
-            return value
+            value = self.number(value)
+            if value.kind.ndim:
+                return self.arrays.lazy(value).anew()
+            return self.b.op("int", value) if value.kind == BOOL else value
         self.refuse("the operator ~", "Use np.logical_not", node)
         return None
 
@@ -860,12 +873,18 @@ class Lowering:
         if type(test) is Const:
             return self.value(node.body if test.value else node.orelse)
         made = If(test, [], [])
+        sides = [Side(block, self.frame.env, [], False) for block in (made.then, made.other)]
         values = []
-        for block, part in ((made.then, node.body), (made.other, node.orelse)):
-            with self.b.into(block):
+        for side, part in zip(sides, (node.body, node.orelse)):
+            with self.b.into(side.block):
                 values.append(self.named(self.value(part), ""))
         self.b.append(made)
-        return self.join(made, *values, "") if values[0] is not values[1] else values[0]
+        if values[0] is values[1]:
+            return values[0]
+        chosen = []
+        joined = self.join(made, *values, "", sides, chosen)
+        self.arrays.chosen(chosen, self.aliases.readable())
+        return joined
 
     def value_Lambda(self, node):
         """A function followed where it is called."""
@@ -908,7 +927,9 @@ class Lowering:
             )
         if not (isinstance(value, Value | Lazy) and value.kind.ndim):
             self.refuse(f"an index on {ast.unparse(node.value)}", "", node)
-        return self.arrays.index(value, self.index_parts(node.slice, value))
+        with self.aliases.holding([value]):
+            parts = self.index_parts(node.slice, value)
+        return self.arrays.index(value, parts)
 
     def tuple_entry(self, value, node):
         """An entry or a slice of a tuple."""
@@ -963,7 +984,8 @@ class Lowering:
         if isinstance(node.func, ast.Attribute):
             owner = self.value(node.func.value)
             if isinstance(owner, Value | Lazy):
-                args, keywords = self.call_arguments(node)
+                with self.aliases.holding([owner]):
+                    args, keywords = self.call_arguments(node)
                 found = numpy_functions.method(self, owner, node.func.attr, args, keywords)
                 if found is None:
                     self.refuse(f"the method {node.func.attr!r}", "Use a NumPy function or a loop", node)
@@ -981,7 +1003,8 @@ class Lowering:
         args = list(self.value_Tuple(ast.Tuple(node.args, ast.Load())))
         if any(k.arg is None for k in node.keywords):
             self.refuse("** in a call", "", node)
-        return args, {k.arg: self.value(k.value) for k in node.keywords}
+        with self.aliases.holding(args):
+            return args, {k.arg: self.value(k.value) for k in node.keywords}
 
     def call(self, function, args, keywords, node):
         """function(*args, **keywords)"""
@@ -1031,19 +1054,23 @@ class Lowering:
             )
         if function not in self.opaques:
             self.opaques[function] = Opaque(function, rule, lambda partial, kinds: Lowering(partial, kinds).program)
-        numbers = [self.scalar(a) for a in args]
-        return self.b.op(self.opaques[function], *(a if a.kind == INT else self.arrays.cast(a, FLOAT) for a in numbers))
+        values = [self.arrays.array(self.number(a)) for a in args]
+        return self.b.op(
+            self.opaques[function], *(a if a.kind.ndim or a.kind == INT else self.arrays.cast(a, FLOAT) for a in values)
+        )
 
     def inline(self, arguments, body, frame, function, args, keywords, node):
         """Follow a call of the user's own function."""
         if len(self.callers) >= MAX_DEPTH:
             self.refuse("calls nested deeper than 25", "Recursion can't be differentiated: write a loop", node)
         frame.env = self.bound_arguments(arguments, function, args, keywords, node)
+        self.frame.waits_at = self.node
         self.callers.append(self.frame)
-        self.frame, called_at = frame, self.node
+        self.frame = frame
         self.block(body)
         result = self.frame.env.get(structure.RESULT, Known(None))
-        self.frame, self.node = self.callers.pop(), called_at
+        self.frame = self.callers.pop()
+        self.node = self.frame.waits_at
         return result
 
     def bound_arguments(self, arguments, function, args, keywords, node):
@@ -1076,253 +1103,17 @@ class Lowering:
         return self.wrap(found, name)
 
 
-class Aliases:
-    """Which arrays would be one in Python, though a loop has made them two; refuses writes that would tell.
-
-    A loop that rebinds a name of an array gives it a buffer, which takes a copy in every pass. If something else stands
-    for the memory that was copied, Python would show a write to one through the other.
-    """
-
-    def __init__(self, lowering):
-        self.lowering = lowering
-        self.writes = []  # the roots of what has been written to, in order
-        self.groups = []  # sets of roots that Python might have as one
-
-    def of(self, array):
-        """Roots of all that an array may be in Python."""
-        found = self.lowering.arrays.roots[array]
-        for group in self.groups:
-            if group & found:
-                found |= group
-        return found
-
-    def write(self, array):
-        """Take note of a write; refuse it if something visible would have to change too."""
-        roots = self.lowering.arrays.roots[array]
-        self.writes.append(roots)
-        for group in self.groups:
-            if group & roots and (group - roots) & self.references(self.dead(self.lowering.node)):
-                self.refuse()
-
-    def parted(self, arrays, since):
-        """These arrays are one in Python; refuse if one of them is written to in the loop."""
-        group = frozenset().union(*map(self.of, arrays))
-        self.groups.append(group)
-        if any(group & roots for roots in self.writes[since:]):
-            self.refuse()
-
-    def refuse(self):
-        """There is no telling which of two arrays is meant."""
-        self.lowering.refuse(
-            "a name that a loop binds to an array which has another name, and a write to that array",
-            "Copy it: b = a.copy()",
-        )
-
-    def dead(self, s):
-        """Names that nothing reads in a statement or after it."""
-        if not hasattr(s, "_so_live"):
-            return set()
-        read = structure.names_read([s])
-        names = [name for name in self.lowering.frame.env if not name.startswith(ITERATED)]
-        return {name for name in names if name not in s._so_live and name not in read}
-
-    def references(self, apart):
-        """Roots of all arrays that names stand for, in all frames; but for some names of the present frame."""
-        lowering, found = self.lowering, set()
-        frames = [lowering.frame, *lowering.callers]
-        for frame in frames:
-            names = apart if frame is lowering.frame else ()
-            while frame is not None:
-                for name, value in frame.env.items():
-                    if name not in names:
-                        self.collect(value, found)
-                frame, names = frame.outer, ()
-        return found
-
-    def collect(self, value, found):
-        """Add the roots of an array, or of those in a tuple."""
-        if plain_tuple(value):
-            for part in value:
-                self.collect(part, found)
-        elif isinstance(value, Value) and value.kind.ndim:
-            found |= self.of(value)
-
-
 class Entry(NamedTuple):
     """The function of an Op that reads an entry of a tuple argument."""
 
     text: str
 
 
-class Carried:
-    """The names that a loop carries round, with what is known of them after so many attempts to build it."""
-
-    def __init__(self, lowering, names, reads):
-        self.lowering, self.names, self.reads = lowering, names, reads
-        self.kinds = {}  # (name, leaf) -> wider kind
-        self.unbound = {}  # name not bound before -> what it was bound to at the end of the body
-        self.buffered = set()  # (name, leaf) of arrays that the body rebinds
-
-    def entry(self, made, env):
-        """name -> symbol at the start of an iteration; the slots are made."""
-        self.slots, self.buffers, self.originals, found = {}, {}, {}, {}
-        for name in self.names:
-            value = env.get(name, self.initial(name))
-            if value is not UNBOUND and not isinstance(value, Clash):
-                found[name] = self.rebuilt(value, lambda k, v, name=name: self.leaf(made, name, k, v))
-        self.at_entry = found
-        return found
-
-    def initial(self, name):
-        """What stands for a name that isn't bound before the loop."""
-        if name not in self.unbound:
-            return UNBOUND
-        return self.rebuilt(self.unbound[name], lambda k, v: self.missing(name, v))
-
-    def missing(self, name, v):
-        """What stands before the loop for a leaf of a name first bound in it."""
-        if not isinstance(v, Value):
-            return v
-        if v.kind.ndim:
-            self.lowering.refuse(
-                f"the array {name!r}, which is first bound inside a loop and used after it",
-                "Allocate it before the loop",
-            )
-        return default(v.kind)
-
-    def rebuilt(self, value, leaf, numbers=None):
-        """A value with its leaves replaced: leaf(number, part)."""
-        numbers = numbers if numbers is not None else iter(range(1 << 30))
-        if plain_tuple(value):
-            return tuple(self.rebuilt(part, leaf, numbers) for part in value)
-        return leaf(next(numbers), value)
-
-    def leaf(self, made, name, k, v):
-        """The symbol of one leaf at the start of an iteration."""
-        if not isinstance(v, Value):
-            return v
-        if v.kind.ndim:
-            self.originals[name, k] = v
-            if (name, k) in self.buffered:
-                self.buffers[name, k] = v = self.lowering.arrays.copy(v, name)
-            return v
-        kind = self.kinds.get((name, k), v.kind)
-        slot = carry(made, self.lowering.arrays.cast(v, kind), name)
-        self.slots[name, k] = slot
-        return slot.param
-
-    def fits(self, env):
-        """Does what the names stand for at the end of the body fit the slots?"""
-        fit = True
-        for name in self.names:
-            after = env.get(name, UNBOUND)
-            if name not in self.at_entry:
-                if after is UNBOUND or isinstance(after, Clash):
-                    continue
-                self.unbound[name] = after
-                fit = False
-                continue
-            fit &= self.leaves_fit(name, self.at_entry[name], after)
-        return fit
-
-    def leaves_fit(self, name, before, after):
-        """Do the leaves of one name fit? If not, take note of what would."""
-        old, new = [], []
-        self.rebuilt(before, lambda k, v: old.append(v))
-        self.rebuilt(after, lambda k, v: new.append(v))
-        if len(old) != len(new):
-            self.clash(name)
-        fit = True
-        for k, (a, c) in enumerate(zip(old, new)):
-            if a is c:
-                continue
-            if not (isinstance(a, Value) and isinstance(c, Value)) or a.kind.ndim != c.kind.ndim:
-                if isinstance(a, Known) and isinstance(c, Known) and a.object is c.object:
-                    continue
-                self.clash(name)
-            if a.kind.ndim:
-                if (name, k) not in self.buffered:
-                    self.buffered.add((name, k))
-                    fit = False
-            elif wider(a.kind, c.kind) != a.kind:
-                self.kinds[name, k] = wider(a.kind, c.kind)
-                fit = False
-        return fit
-
-    def clash(self, name):
-        """Refuse a name that changes its kind."""
-        self.lowering.refuse(
-            f"the name {name!r}, which stands for different kinds of things from pass to pass of a loop",
-            "Give it one kind of value",
-        )
-
-    def close(self, env):
-        """Set the next value of every slot, and copy rebound arrays into their buffers."""
-        copies = []
-        for name, entry in self.at_entry.items():
-            leaves = []
-            self.rebuilt(env.get(name, entry), lambda k, v, out=leaves: out.append(v))
-            for k, v in enumerate(leaves):
-                slot = self.slots.get((name, k))
-                if slot is not None:
-                    slot.next = self.lowering.arrays.cast(v, slot.param.kind)
-                elif (name, k) in self.buffers and v is not self.buffers[name, k]:
-                    copies.append((self.buffers[name, k], v))
-        self.copy_back(copies)
-
-    def copy_back(self, copies):
-        """buffers <- what the names were bound to; first to temporaries where one buffer is another's source."""
-        arrays = self.lowering.arrays
-        buffers = frozenset().union(*(arrays.roots[b] for b in self.buffers.values()))
-        final = [(b, arrays.copy(v) if arrays.roots[v] & buffers else v) for b, v in copies]
-        for buffer, v in final:
-            arrays.write(buffer, v)
-
-    def part(self, s, env, since):
-        """Take note of names that Python lets share memory, but buffers part. since: the number of writes before.
-
-        At the start and at the end of a pass a buffer takes a copy of what its name stands for; that is the same as
-        long as nothing else stands for it, or nobody writes to either.
-        """
-        aliases, leaves = self.lowering.aliases, {}
-        for name, entry in self.at_entry.items():
-            found = []
-            self.rebuilt(env.get(name, entry), lambda k, v, out=found: out.append(v))
-            leaves |= {(name, k): v for k, v in enumerate(found)}
-        others = aliases.references({n for n in self.names} | aliases.dead(s))
-        for state in (self.originals, leaves):
-            arrays = {key: v for key, v in state.items() if isinstance(v, Value) and v.kind.ndim}
-            for key, buffer in self.buffers.items():
-                v = state[key]
-                shared = {k for k, w in arrays.items() if k != key and aliases.of(w) & aliases.of(v)}
-                if v is not buffer and (shared or aliases.of(v) & others):
-                    aliases.parted([buffer, v, *(self.buffers.get(k, arrays[k]) for k in shared)], since)
-
-    def outside(self, part):
-        """name -> symbol before the loop (part "init") or after it ("result")."""
-
-        def leaf(name, k, v):
-            slot = self.slots.get((name, k))
-            return getattr(slot, part) if slot is not None else v
-
-        return {
-            name: self.rebuilt(entry, lambda k, v, name=name: leaf(name, k, v)) for name, entry in self.at_entry.items()
-        }
-
-    def slot_of(self, made, name):
-        """The slot of a flag."""
-        return self.slots[name, 0]
-
-
-def wider(a, c):
-    """The kind that holds both."""
-    order = "bif"
-    return a if order.index(a.scalar) >= order.index(c.scalar) else c
-
-
-def plain_tuple(value):
-    """A tuple of symbols."""
-    return type(value) is tuple
+def only_stores(node):
+    """Is a statement's own store the last thing that it does?"""
+    if isinstance(node, ast.Assign):
+        return len(node.targets) == 1 and isinstance(node.targets[0], ast.Name | ast.Subscript)
+    return isinstance(node, ast.AugAssign)
 
 
 WORDS = {
@@ -1387,7 +1178,7 @@ def structure_live(body, after, always=None):
         reads, bound = structure.exposed(body[k + 1 :])
         later = s._so_live = reads | (after - bound) | always
         if isinstance(s, ast.For | ast.While):
-            again = [*s.body, ast.Expr(s.test)] if isinstance(s, ast.While) else s.body
+            again = [ast.Expr(s.test), *s.body] if isinstance(s, ast.While) else s.body
             structure_live(s.body, later | structure.exposed(again)[0], always)
         elif isinstance(s, ast.If):
             structure_live(s.body, later, always)

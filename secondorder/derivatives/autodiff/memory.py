@@ -5,7 +5,8 @@ if nothing writes to its memory after it, until reverse mode is back. For loads 
 would have to repeat, the value itself is pushed on a stack. A stack lives as long as the array whose entries it holds:
 where a pass of a loop is repeated and the array is allocated in that very pass, the stack is filled anew.
 
-Matrix products read whole arrays in reverse mode: from one that is overwritten later they get a copy.
+Matrix products, and functions with rules of the user's, read whole arrays in reverse mode: of one that is overwritten
+later they get a copy.
 """
 
 from secondorder.derivatives.autodiff.builder import Builder, carry
@@ -23,9 +24,11 @@ from secondorder.derivatives.autodiff.ir import (
     Value,
     blocks,
     memory_groups,
+    read,
     walk,
     written,
 )
+from secondorder.derivatives.autodiff.simplify import Renaming
 from secondorder.derivatives.errors import Unsupported
 
 
@@ -159,7 +162,7 @@ def insert_after(block, extra):
 
 
 def copy_for_products(program, places, group, homes, writers):
-    """Products of arrays that are written later read a copy."""
+    """Products, and functions with rules, of arrays that are written later read a copy."""
 
     def overwritten(v, op):
         g = group(v)
@@ -174,17 +177,15 @@ def copy_for_products(program, places, group, homes, writers):
         for op in block:
             for inner in blocks(op):
                 visit(inner)
-            if isinstance(op, Product):
-                for side in ("left", "right"):
-                    v = getattr(op, side)
-                    if overwritten(v, op):
-                        b = Builder()
-                        dims = [b.shape(v, k) for k in range(v.kind.ndim)]
-                        copy = b.alloc(dims, None, v.kind.scalar, v.hint)
-                        with b.nest(dims) as indices:
-                            b.store(copy, indices, b.load(v, *indices))
-                        out.extend(b.block)
-                        setattr(op, side, copy)
+            for v in dict.fromkeys(read(op) if not isinstance(op, Load) else ()):
+                if overwritten(v, op):
+                    b, rename = Builder(), Renaming()
+                    dims = [b.shape(v, k) for k in range(v.kind.ndim)]
+                    rename.of[v] = copy = b.alloc(dims, None, v.kind.scalar, v.hint)
+                    with b.nest(dims) as indices:
+                        b.store(copy, indices, b.load(v, *indices))
+                    out.extend(b.block)
+                    rename.apply(op)
             out.append(op)
         block[:] = out
 

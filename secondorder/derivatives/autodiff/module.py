@@ -21,7 +21,7 @@ import numpy as np
 
 from secondorder.derivatives.autodiff import emit
 from secondorder.derivatives.autodiff.forward import hessian_vector, jacobian_vector
-from secondorder.derivatives.autodiff.fusion import fuse
+from secondorder.derivatives.autodiff.fusion import finish, fuse
 from secondorder.derivatives.autodiff.lower import Lowering
 from secondorder.derivatives.autodiff.opaque import rule_of
 from secondorder.derivatives.autodiff.reverse import gradient, vector_jacobian
@@ -37,6 +37,7 @@ import numpy as np
 
 from secondorder import elementary
 from secondorder.derivatives.autodiff.tapes import grow
+from secondorder.jit import plus
 
 '''
 
@@ -45,16 +46,18 @@ KNOWN_PACKAGES = {"builtins", "math", "numpy", "numba", "scipy"}
 
 # Loops that call these are vectorised; the C library's would keep them scalar.
 VECTORISED = {name: f"elementary.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "tanh")}
+VECTORISED |= {"logaddexp": "elementary.logaddexp({0}, {1})"}
+VECTORISED |= {"plus": "plus({0}, {1})"}  # additions to sums, whose terms LLVM may add in any order
 
 
 # what can be made -> the program, from a function that gives a fresh primal program
 PRODUCTS = {
-    "value": lambda primal: primal(),
-    "gradient": lambda primal: gradient(primal()),
-    "hvp": lambda primal: hessian_vector(gradient(primal())),
-    "jvp": lambda primal: jacobian_vector(primal()),
-    "vjp": lambda primal: vector_jacobian(primal()),
-    "gradient_jvp": lambda primal: jacobian_vector(gradient(primal())),
+    "value": lambda primal: finish(primal()),
+    "gradient": lambda primal: finish(gradient(primal())),
+    "hvp": lambda primal: finish(hessian_vector(gradient(primal()))),
+    "jvp": lambda primal: finish(jacobian_vector(primal())),
+    "vjp": lambda primal: finish(vector_jacobian(primal())),
+    "gradient_jvp": lambda primal: finish(jacobian_vector(gradient(primal()))),
 }
 
 

@@ -148,6 +148,19 @@ FUNCTION_ROWS |= {
 }
 
 
+def _converted(scalar, fn):
+    def convert(lowering, args, keywords):
+        only(keywords)
+        value = lowering.number(args[0])
+        return value if value.kind.ndim and value.kind.scalar == scalar else _scalar(fn)(lowering, args, keywords)
+
+    return convert
+
+
+# NumPy's types give an array of their own type back as it is.
+FUNCTION_ROWS |= {np.float64: _converted("f", "float"), np.int64: _converted("i", "int")}
+
+
 @row(np.square)
 def _square(lowering, args, keywords):
     only(keywords)
@@ -198,7 +211,7 @@ def _clip(lowering, args, keywords):
     only(keywords, "a_min", "a_max", "min", "max")
     low = argument(args, keywords, 1, "a_min", keywords.get("min"))
     high = argument(args, keywords, 2, "a_max", keywords.get("max"))
-    found = args[0]
+    found = lowering.arrays.lazy(args[0]).anew() if args[0].kind.ndim else args[0]
     if isinstance(low, Value | Lazy):
         found = lowering.arrays.apply("maximum", found, low)
     if isinstance(high, Value | Lazy):
@@ -263,15 +276,19 @@ def _in_order(lowering, array):
     if array in lowering.arrays.contiguous:
         return array
     copy = lowering.arrays.copy(array)
-    lowering.aliases.parted([copy, array], len(lowering.aliases.writes))
+    lowering.arrays.link_family(copy, array)
     return copy
 
 
 @row(np.asarray, most=2)
 def _asarray(lowering, args, keywords):
-    if type(args[0]) is tuple or len(args) > 1 or keywords:
-        return _array(lowering, args, keywords)
-    return args[0]
+    only(keywords, "dtype")
+    dtype = argument(args, keywords, 1, "dtype")
+    if type(args[0]) is tuple:
+        return _array(lowering, args[:1], {} if dtype is None else {"dtype": dtype})
+    if dtype is None or scalar_of(dtype) == lowering.number(args[0]).kind.scalar:
+        return args[0]
+    return _astype(lowering, [args[0], dtype], {})
 
 
 @row(np.ascontiguousarray)
@@ -356,7 +373,7 @@ def _array(lowering, args, keywords):
     only(keywords, "dtype")
     value = args[0]
     if type(value) is not tuple:
-        made = lowering.arrays.copy(lowering.number(value))
+        made = lowering.arrays.copy(value) if lowering.number(value).kind.ndim else value
         return _astype(lowering, [made, keywords["dtype"]], {}) if "dtype" in keywords else made
     if any(type(part) is tuple or part.kind.ndim for part in value):
         return _stack(lowering, [tuple(_array(lowering, [p], {}) if type(p) is tuple else p for p in value)], {})

@@ -10,6 +10,7 @@ import functools
 import inspect
 import types as python_types
 
+from secondorder.derivatives.autodiff.ir import Kind
 from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import njit
@@ -23,7 +24,7 @@ class Opaque:
     Parameters
     ----------
     function : callable
-        From compiled code; of numbers, to a float.
+        From compiled code; of numbers and arrays, which it only reads, to a float.
     rule : tuple
         A Python function for each argument, or None.
     lowered : callable
@@ -46,14 +47,19 @@ class Opaque:
                 "Give it in @so.derivative",
             )
         program = self.lowered(self.rule[k], tuple(a.kind for a in args))
-        if len(program.results) != 1 or program.results[0].kind.ndim:
+        ndim = args[k].kind.ndim
+        if len(program.results) != 1 or program.results[0].kind != Kind("f", ndim):
             raise Unsupported(
-                f"the derivative of {self.name!r} with respect to its argument {k + 1}", "It must return one number"
+                f"the derivative of {self.name!r} with respect to its argument {k + 1}",
+                f"It must return an array of floats with {ndim} axes" if ndim else "It must return one number",
             )
         # a copy in which the arguments stand for the parameters
         memo = {id(param): argument for param, argument in zip(program.params, args)}
         body, (result,) = copy.deepcopy((program.body, program.results), memo)
         b.block.extend(body)
+        for axis in range(ndim):
+            same = b.op("eq", b.shape(result, axis), b.shape(args[k], axis))
+            b.check(same, f"the derivative of {self.name} must have the shape of its argument {k + 1}")
         return result
 
 
@@ -71,13 +77,14 @@ def derivative(*partials):
     ----------
     *partials : callable or None
         For each argument of the function, its partial derivative: a function of the same arguments that returns a
-        number, in the language of docs/differentiable.md. None where nothing that is differentiated ever goes: it is
-        refused if it does.
+        number, or, for an argument that is an array, an array of its shape, in the language of docs/differentiable.md.
+        None where nothing that is differentiated ever goes: it is refused if it does.
 
     Returns
     -------
     callable
-        A decorator for an `@njit` function of numbers that returns a float; a plain Python function is compiled.
+        A decorator for an `@njit` function of numbers and arrays, which it must not write to, that returns a float; a
+        plain Python function is compiled.
 
     Raises
     ------
@@ -100,6 +107,15 @@ def derivative(*partials):
     [2.0, 0.0]
     >>> so.hvp(f)(np.array([0.0, 2.0]), np.array([1.0, 1.0])).tolist()
     [1.0, 1.0]
+
+    With an array for an argument:
+
+    >>> @so.derivative(lambda a: 2.0 * a)
+    ... @numba.njit
+    ... def squares(a):
+    ...     return np.linalg.norm(a) ** 2
+    >>> so.grad(lambda x: squares(x[1:]) * x[0])(np.array([2.0, 3.0, 4.0])).tolist()
+    [25.0, 12.0, 16.0]
     """
     for k, partial in enumerate(partials):
         if partial is not None and not callable(partial):

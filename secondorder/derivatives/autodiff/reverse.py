@@ -51,6 +51,7 @@ from secondorder.derivatives.autodiff.ir import (
     blocks,
     memory_groups,
     parameter,
+    read,
     results,
     uses,
     walk,
@@ -61,6 +62,7 @@ from secondorder.derivatives.autodiff.opaque import Opaque
 from secondorder.derivatives.autodiff.rules import COSTLY, FUNCTIONS
 from secondorder.derivatives.autodiff.scopes import export_from_branches, free_values
 from secondorder.derivatives.autodiff.simplify import simplify
+from secondorder.derivatives.autodiff.sums import is_sum
 from secondorder.derivatives.errors import Unsupported
 
 
@@ -220,11 +222,11 @@ class Reverse:
                 self.add_to(run.shadow[v], w)
         return adjoints, params
 
-    def add_to(self, array, other):
-        """array += other, entry by entry."""
+    def add_to(self, array, other, factor=ONE):
+        """array += factor * other, entry by entry."""
         dims = [self.b.shape(other, k) for k in range(other.kind.ndim)]
         with self.b.nest(dims) as indices:
-            self.b.store(array, indices, self.b.load(other, *indices), add=True)
+            self.b.store(array, indices, self.b.mul(factor, self.b.load(other, *indices)), add=True)
 
     # ------------------------------------------------------------------------------------------------- forwards
 
@@ -448,7 +450,11 @@ class Reverse:
             return
         args, r = tuple(map(run, op.args)), run(op.result)
         for k, a in enumerate(op.args):
-            if a in self.active and has_partial(op.fn, k):
+            if a not in self.active or not has_partial(op.fn, k):
+                continue
+            if a.kind.ndim:
+                self.add_to(run.shadow[a], op.fn.partial(self.b, k, args), seed)
+            else:
                 self.accumulate(adjoints, a, contribution(self.b, op.fn, k, seed, args, r))
 
     def reverse_Load(self, op, run, adjoints):
@@ -611,8 +617,7 @@ class Reverse:
         inside = {v for o in walk(op.body) for v in results(o)}
         stores, reads = {}, set()
         for o in walk(op.body):
-            if isinstance(o, Load | Product):
-                reads |= {self.group(v) for v in uses(o) if v.kind.ndim}
+            reads |= {self.group(v) for v in read(o)}
             target = written(o)
             if target is not None and not self.roots[target] <= inside:
                 if not isinstance(o, Store):
@@ -745,50 +750,6 @@ def contribution(b, fn, k, seed, args, r):
     if isinstance(fn, Opaque):
         return b.mul(seed, fn.partial(b, k, args))
     return FUNCTIONS[fn].partials[k](b, seed, args, r)
-
-
-def is_sum(op, slot):
-    """Does a slot only have terms added to it, and does nothing in the loop read it?"""
-    if slot.param.kind != FLOAT:
-        return False
-    chain = {slot.param}
-    seen = -1
-    while seen != len(chain):
-        seen = len(chain)
-        for o in walk(op.body):
-            if isinstance(o, Op) and o.fn in ("add", "sub"):
-                left, right = o.args
-                if (left in chain and right not in chain) or (o.fn == "add" and right in chain and left not in chain):
-                    chain.add(o.result)
-            elif isinstance(o, If):
-                chain |= {j.result for j in o.joins if j.then in chain and j.other in chain}
-            elif isinstance(o, Loop):
-                for s in o.slots:
-                    if s.init in chain:
-                        chain |= {s.param} | ({s.result} if s.next in chain or s.next is s.param else set())
-    if slot.next not in chain:
-        return False
-    return all(permitted_reader(o, chain) for o in walk(op.body)) and all(
-        s is slot or s.next not in chain for s in op.slots
-    )
-
-
-def permitted_reader(o, chain):
-    """Does an op use members of a chain of sums only to go on with it?"""
-    used = [v for v in uses(o) if v in chain]
-    if not used:
-        return True
-    if isinstance(o, Op):
-        return o.result in chain and len(used) == 1
-    if isinstance(o, If):
-        return o.test not in chain and all(
-            j.result in chain or (j.then not in chain and j.other not in chain) for j in o.joins
-        )
-    if isinstance(o, Loop):
-        return all(
-            (s.init in chain) == (s.next in chain) and (s.init not in chain or s.result in chain) for s in o.slots
-        )
-    return False
 
 
 def roots(program):

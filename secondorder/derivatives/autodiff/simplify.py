@@ -14,13 +14,13 @@ from secondorder.derivatives.autodiff.ir import (
     Load,
     Loop,
     Op,
-    Product,
     Shape,
     Slice,
     Store,
     View,
     blocks,
     memory_groups,
+    read,
     results,
     uses,
     walk,
@@ -110,9 +110,8 @@ class Liveness:
         else:
             for v in uses(op):
                 self.need(v)
-            if isinstance(op, Load | Product):
-                for v in uses(op):
-                    self.need_entries(v)
+            for v in read(op):
+                self.need_entries(v)
 
     def trace(self, v):
         """What a needed value comes from."""

@@ -5,6 +5,7 @@ import builtins
 import functools
 import inspect
 import textwrap
+import types as python_types
 
 from secondorder.derivatives.errors import Unsupported
 
@@ -118,6 +119,11 @@ def arguments_of(node):
 
 
 def same_code(node, code):
-    """Does a lambda compile to this code?"""
-    found = compile(ast.fix_missing_locations(ast.Expression(node)), "", "eval").co_consts[0]
-    return found.co_code == code.co_code and found.co_consts == code.co_consts and found.co_names == code.co_names
+    """Does a lambda compile to this code? Python 3.11 calls methods of modules that the file imports in another way."""
+    imports = [ast.Import([ast.alias(name)]) for name in code.co_names]
+    for before in ([], imports):
+        module = ast.fix_missing_locations(ast.Module([*before, ast.Expr(node)], []))
+        found = next(c for c in compile(module, "", "exec").co_consts if isinstance(c, python_types.CodeType))
+        if (found.co_code, found.co_consts, found.co_names) == (code.co_code, code.co_consts, code.co_names):
+            return True
+    return False
