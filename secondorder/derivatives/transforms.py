@@ -328,6 +328,8 @@ def grad(f, *, workspace=False, source=None):
     ----------
     f : callable
         ``f(x, *args) -> float``: Python or `@njit`, in the language of docs/differentiable.md; x of shape (n,).
+    workspace : bool
+        True: for kernels, on CUDA too. Allocates nothing, raises nothing; see Returns.
     source : str, optional
         The text of f, where Python can't read it back (a REPL, `exec`).
 
@@ -335,11 +337,15 @@ def grad(f, *, workspace=False, source=None):
     -------
     callable
         ``g(x, *args) -> array of shape (n,)``, usable in the user's `@njit` code; ``g.source`` is the generated text.
+        With ``workspace=True`` ``g(x, *args, out, workspace)``, which writes into out. workspace is a float64 vector of
+        length ``g.n_workspace(x, *args)``, whatever it holds; that length is the same for every x of this shape.
+        Where f would raise, or an array has not the size needed, out becomes nan.
 
     Raises
     ------
     Unsupported
-        When called, where f has no exact derivative: file, line, construct, and what to do.
+        When called, where f has no exact derivative: file, line, construct, and what to do. With a workspace also where
+        its length can't be told before: reverse mode through a while loop whose number of passes depends on x.
 
     Examples
     --------
@@ -352,12 +358,27 @@ def grad(f, *, workspace=False, source=None):
     ...     return s
     >>> so.grad(f)(np.array([1.0, 2.0, 3.0])).tolist()
     [4.0, 13.0, 4.0]
+
+    Without allocation:
+
+    >>> def decay(x, steps):
+    ...     for _ in range(steps):
+    ...         x = x - 0.1 * x**2
+    ...     return np.sum(x)
+    >>> g = so.grad(decay, workspace=True)
+    >>> x, out = np.array([1.0, 2.0]), np.empty(2)
+    >>> workspace = np.empty(g.n_workspace(x, 3))
+    >>> g(x, 3, out, workspace)
+    >>> bool(np.all(out == so.grad(decay)(x, 3)))
+    True
     """
     return transformed(f, "grad", source, workspace)
 
 
 def value_and_grad(f, *, workspace=False, source=None):
     """f and its gradient in one pass, as a compiled function ``(x, *args) -> (f, g)``; see `grad`.
+
+    With ``workspace=True`` ``(x, *args, out, workspace) -> f``, the gradient in out.
 
     Examples
     --------
@@ -373,7 +394,8 @@ def hvp(f, *, workspace=False, source=None):
     """Products of the Hessian of f with vectors, as a compiled function ``(x, v, *args) -> H(x) v``.
 
     v has the shape of x, or (n, k) for k directions at once, which gives (n, k). Forward over reverse mode: exact, at a
-    small multiple of the cost of f. For f, source and errors see `grad`.
+    small multiple of the cost of f. With ``workspace=True`` ``(x, v, *args, out, workspace)``, v and out of the shape
+    of x. For f, workspace, source and errors see `grad`.
 
     Examples
     --------
@@ -390,7 +412,8 @@ def hvp(f, *, workspace=False, source=None):
 def jvp(f, *, workspace=False, source=None):
     """f and its derivative along v, as a compiled function ``(x, v, *args) -> (f, df)``.
 
-    f returns a number or a vector; df is like it. Forward mode: costs about two evaluations. See `grad`.
+    f returns a number or a vector; df is like it. Forward mode: costs about two evaluations. With ``workspace=True``
+    ``(x, v, *args, out, workspace)``: f in out[0], df in out[1]. See `grad`.
 
     Examples
     --------
@@ -405,7 +428,8 @@ def jvp(f, *, workspace=False, source=None):
 def vjp(f, *, workspace=False, source=None):
     """Products of vectors with the Jacobian of f, as a compiled function ``(x, w, *args) -> J(x)' w``.
 
-    f returns a vector of shape (m,) as w, or a number. Reverse mode. See `grad`.
+    f returns a vector of shape (m,) as w, or a number. Reverse mode. With ``workspace=True``
+    ``(x, w, *args, out, workspace)``. See `grad`.
 
     Examples
     --------
@@ -439,6 +463,8 @@ def hessian(f, pattern=None, *, check=True, workspace=False, source=None):
     ----------
     f, source
         As in `grad`.
+    workspace : bool
+        As in `grad`, without a pattern: ``H(x, *args, out, workspace)``, out of shape (n, n).
     pattern : sparse matrix or (rows, columns), optional
         Where the Hessian can be other than zero: a symmetric matrix of scipy.sparse, or two arrays of indices with both
         halves in them. The diagonal is always taken in.
