@@ -23,7 +23,7 @@ from numba.core.registry import CPUDispatcher
 from numba.extending import overload
 
 from secondorder.derivatives.autodiff.kinds import kind_of
-from secondorder.derivatives.autodiff.module import generated
+from secondorder.derivatives.autodiff.module import IN_WORKSPACE, WORDS, generated
 from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import JIT_DISABLED, type_of
@@ -223,7 +223,7 @@ class InWorkspace(Transform):
             raise TypeError(f"{self.what}: workspace must be an array of float64 of one axis; it is {workspace}")
         what = "jvp_of_array" if self.what == "jvp" and made.returns_array else self.what
         _, (name,), body = self.bodies[what]
-        needs = f"{name}_in_workspace", f"{name}_words"
+        needs = name + IN_WORKSPACE, name + WORDS
         return needs, {name: made.compiled(needs[0]), "words": made.compiled(needs[1])}, body
 
 
@@ -235,7 +235,7 @@ class Words(Transform):
     def parts(self, made, kinds):
         """(names of the generated functions, name in the body -> compiled function, the body)."""
         _, (name,), _ = self.bodies[self.what]
-        name = f"{name}_words"
+        name += WORDS
         more = "x.size + " if self.what == "hessian" else ""
         return (name,), {"words": made.compiled(name)}, f"return {more}words(x{{rest}})"
 

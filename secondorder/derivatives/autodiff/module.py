@@ -82,12 +82,8 @@ PRODUCTS = {
     "gradient_jvp": lambda primal: jacobian_vector(gradient(primal())),
 }
 
-# The forms of a product: as allocating text; with all arrays in a workspace; the length that the workspace must have.
-FORMS = {
-    "": (lambda program, names: program, VECTORISED),
-    "_in_workspace": (in_workspace, VECTORISED | IN_KERNELS),
-    "_words": (lambda program, names: words(in_workspace(program, names), names), IN_KERNELS),
-}
+# What follows a product's name where its arrays are in a workspace, and for the length that this must have.
+IN_WORKSPACE, WORDS = "_in_workspace", "_words"
 
 
 class Generated:
@@ -102,7 +98,7 @@ class Generated:
     def __init__(self, function, kinds, source=None):
         self.function, self.kinds, self.source = plain(function), tuple(kinds), source
         self.key = key_of(self.function, self.kinds, source)
-        self._texts, self._compiled = {}, {}
+        self._texts, self._compiled, self._placed = {}, {}, {}
 
     @functools.cached_property
     def _primal(self):
@@ -116,13 +112,22 @@ class Generated:
     def text(self, product):
         """(Python text, name -> object that it refers to)."""
         if product not in self._texts:
-            form = next(f for f in reversed(FORMS) if product.endswith(f))
-            transform, functions = FORMS[form]
-            names = [p.hint for p in self._primal.params]
-            program = transform(PRODUCTS[product.removesuffix(form)](self.primal), names)
+            if product in PRODUCTS:
+                program, functions = PRODUCTS[product](self.primal), VECTORISED
+            else:
+                program, functions = self._in_workspace(product), VECTORISED | IN_KERNELS
             written = emit.Text(program, f"{product}_of_{program.name}", functions)
             self._texts[product] = written.source, written.named
         return self._texts[product]
+
+    def _in_workspace(self, product):
+        """The Program of a product in a workspace, or of the length of that."""
+        plain_product = product.removesuffix(IN_WORKSPACE).removesuffix(WORDS)
+        names = [p.hint for p in self._primal.params]
+        if plain_product not in self._placed:
+            self._placed[plain_product] = in_workspace(PRODUCTS[plain_product](self.primal), names)
+        program = self._placed[plain_product]
+        return words(program, names) if product.endswith(WORDS) else program
 
     @property
     def returns_array(self):

@@ -92,6 +92,7 @@ class Counts(Builder):
     def __init__(self, natural):
         super().__init__()
         self.natural = natural  # shared by all that build in one program
+        self.keys = {}  # integer -> what it was computed from: equal keys, equal integers
 
     def op(self, fn, *args, hint=""):
         """fn(*args)."""
@@ -102,6 +103,7 @@ class Counts(Builder):
                 if is_number(a, 0) and self.is_natural(c):
                     return c
         result = super().op(fn, *args, hint=hint)
+        self.keys[result] = (fn, *map(self.key, args))
         if is_natural_of(fn, [self.is_natural(a) for a in args]):
             self.natural.add(result)
         return result
@@ -110,7 +112,12 @@ class Counts(Builder):
         """array.shape[axis]"""
         length = super().shape(array, axis)
         self.natural.add(length)
+        self.keys[length] = "shape", array, axis
         return length
+
+    def key(self, v):
+        """What identifies an integer."""
+        return v.value if type(v) is Const else self.keys.get(v, v)
 
     def is_natural(self, v):
         """Is it known not to be negative?"""
@@ -325,6 +332,25 @@ class Integers:
         self.readable = {p for p in args if self.group(p) not in changed}
         self.given = {p for p in program.params if p.kind.ndim and p.hint in names}
 
+    @contextlib.contextmanager
+    def in_doubt(self, doubt):
+        """The program may not come here, if doubt."""
+        before, self.doubtful = self.doubtful, self.doubtful or doubt
+        try:
+            yield
+        finally:
+            self.doubtful = before
+
+    def tried(self, compute, b):
+        """What compute() gives, if it can without more being known; None: it needs to know the index of a loop."""
+        with b.into([]) as code:
+            try:
+                found = compute()
+            except Unknown:
+                return None
+        b.block.extend(code)
+        return found
+
     def value(self, v, b, env):
         """A scalar."""
         if type(v) is Const:
@@ -435,14 +461,23 @@ class Integers:
     def joined_lengths(self, op, v, b, env):
         """The lengths of an array that an if gives."""
         (join,) = [j for j in op.joins if j.result is v]
-        made = If(self.value(op.test, b, env), [], [])
-        sides = []
+        arrays = [a for a in (join.then, join.other) if not self.is_placeholder(a)] or [join.other]
+        with self.in_doubt(True):
+            sides = self.tried(lambda: [self.lengths(a, b, dict(env)) for a in arrays], b)
+        if sides is not None and all([*map(b.key, side)] == [*map(b.key, sides[0])] for side in sides):
+            return sides[0]  # whichever it is
+        made, sides = If(self.value(op.test, b, env), [], []), []
         for inner, side in ((made.then, join.then), (made.other, join.other)):
             with b.into(inner):
                 sides.append(self.lengths(side, b, dict(env)))
         made.joins = [Join(Value(INT, "n"), *pair) for pair in zip(*sides)]
         b.append(made)
         return [j.result for j in made.joins]
+
+    def is_placeholder(self, v):
+        """Does an array only stand for one that the other branch makes? Then nothing reads it."""
+        op = self.maker.get(v)
+        return isinstance(op, Alloc) and not op.stack and all(is_number(d, 0) for d in op.shape)
 
     def slice_length(self, part, n, b, env):
         """The length of a slice of an axis of length n, as Python has it."""
@@ -491,15 +526,6 @@ class Lengths(Integers):
                 known |= {s.param: s.param for s in here.slots if s.param.kind == INT} | {here.index: here.index}
         return known
 
-    @contextlib.contextmanager
-    def in_doubt(self, doubt):
-        """The program may not come here, if doubt."""
-        before, self.doubtful = self.doubtful, self.doubtful or doubt
-        try:
-            yield
-        finally:
-            self.doubtful = before
-
     # ------------------------------------------------------------------------------------------------- stacks
 
     def passes(self, stack, b, env):
@@ -510,9 +536,20 @@ class Lengths(Integers):
                 around = self.places.path[push][depth:]
                 loops = [o for o in around if isinstance(o, Loop)]
                 stack.where = next((o.where for o in loops if o.where), None)
-                with self.in_doubt(len(loops) < len(around)):  # in a branch
-                    length = b.op("max", length, self.count(loops, b, env))
+                try:
+                    with self.in_doubt(len(loops) < len(around)):  # in a branch
+                        length = b.op("max", length, self.count(loops, b, env))
+                except Unknown as unknown:
+                    unknown.where = unknown.where or stack.where or self.place_of(push)
+                    raise
         return length
+
+    def place_of(self, push):
+        """Where the array is made whose entries a push remembers, if that is known."""
+        load = self.maker.get(push.value)
+        group = self.group(load.array) if isinstance(load, Load) else None
+        allocs = [o for o in self.places.number if isinstance(o, Alloc) and self.group(o.result) is group]
+        return next((o.where for o in allocs if o.where), None)
 
     def count(self, loops, b, env):
         """Passes of the last of nested loops."""
@@ -553,16 +590,6 @@ class Lengths(Integers):
             slot.next = step(slot.param)
         b.append(made)
         return slot.result
-
-    def tried(self, compute, b):
-        """What compute() gives, if it can without more being known; None: it needs to know the index of a loop."""
-        with b.into([]) as code:
-            try:
-                found = compute()
-            except Unknown:
-                return None
-        b.block.extend(code)
-        return found
 
     def bounds(self, loop, b, env):
         """start, stop, step of a loop, or of one with more passes."""
