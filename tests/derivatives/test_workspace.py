@@ -365,3 +365,24 @@ def test_cbrt_is_right_to_one_unit():
     found, exact = np.array([cbrt(a) for a in x]), np.cbrt(x.astype(np.longdouble))
     assert np.max(np.abs(found - exact) / np.spacing(np.abs(exact).astype(float))) <= 1.0
     assert all(same_number(cbrt(a), a) for a in (0.0, -0.0, np.inf, -np.inf, np.nan))
+
+
+def test_a_length_that_a_branch_on_x_decides_is_refused():
+    """The larger of both would not do: the other array is the longer where this one is the shorter."""
+    text = """
+def f(x, n):
+    if x[0] > 0.0:
+        h = np.zeros(n)
+    else:
+        h = np.zeros(0)
+    rest = np.zeros(n - h.size)
+    for k in range(2):
+        for i in range(rest.size):
+            rest[i] = rest[i] ** 2 + x[1]
+        for i in range(h.size):
+            h[i] = h[i] ** 2 + x[1]
+    return np.sum(rest) + np.sum(h)
+"""
+    f, _ = made(text)
+    with pytest.raises(so.Unsupported, match="an array whose length depends"):
+        so.grad(f, workspace=True).n_workspace(np.ones(2), 4)

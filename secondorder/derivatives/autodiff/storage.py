@@ -461,10 +461,9 @@ class Integers:
     def joined_lengths(self, op, v, b, env):
         """The lengths of an array that an if gives."""
         (join,) = [j for j in op.joins if j.result is v]
-        arrays = [a for a in (join.then, join.other) if not self.is_placeholder(a)] or [join.other]
         with self.in_doubt(True):
-            sides = self.tried(lambda: [self.lengths(a, b, dict(env)) for a in arrays], b)
-        if sides is not None and all([*map(b.key, side)] == [*map(b.key, sides[0])] for side in sides):
+            sides = self.tried(lambda: [self.lengths(a, b, dict(env)) for a in (join.then, join.other)], b)
+        if sides is not None and [*map(b.key, sides[0])] == [*map(b.key, sides[1])]:
             return sides[0]  # whichever it is
         made, sides = If(self.value(op.test, b, env), [], []), []
         for inner, side in ((made.then, join.then), (made.other, join.other)):
@@ -473,11 +472,6 @@ class Integers:
         made.joins = [Join(Value(INT, "n"), *pair) for pair in zip(*sides)]
         b.append(made)
         return [j.result for j in made.joins]
-
-    def is_placeholder(self, v):
-        """Does an array only stand for one that the other branch makes? Then nothing reads it."""
-        op = self.maker.get(v)
-        return isinstance(op, Alloc) and not op.stack and all(is_number(d, 0) for d in op.shape)
 
     def slice_length(self, part, n, b, env):
         """The length of a slice of an axis of length n, as Python has it."""
