@@ -10,6 +10,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     Native, reference_at    a tuple in native form, and the one word that compiled code passes on in its place
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
+    floats_at, integers_at, booleans_at, reshaped   arrays in memory that is there already
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
     plus(a, b)              a + b, which LLVM may put in another order with other such additions
@@ -20,6 +21,7 @@ Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address"
 import contextlib
 import functools
 import hashlib
+import math
 import os
 import pathlib
 import pickle
@@ -37,12 +39,14 @@ from numba.core import cgutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
 from numba.core.compiler import Compiler
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import TypingError
 from numba.core.imputils import lower_getattr_generic
 from numba.core.registry import CPUDispatcher
 from numba.core.types import FunctionType
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic, models, register_jitable, register_model  # noqa: F401 - for trampolines
+from numba.np.arrayobj import populate_array
 
 from secondorder.lean import KernelCompiler, SeldomCompiler, quicker_compilation
 
@@ -293,9 +297,12 @@ def typed(function, signature, key=None, flags=TRAMPOLINE):
     return dispatcher
 
 
-def njit_keyed(function, key):
-    """`function` as njit makes it, its compiled code from the disk cache if it is there. key: see `typed`."""
-    dispatcher = njit(error_model="numpy", nogil=True)(function)
+def njit_keyed(function, key, allocates=True):
+    """`function` as njit makes it, its compiled code from the disk cache if it is there. key: see `typed`.
+
+    allocates=False: without Numba's runtime, where an allocation is a compile error.
+    """
+    dispatcher = njit(**FLAGS, **({} if allocates else {"_nrt": False}))(function)
     if not JIT_DISABLED:
         with contextlib.suppress(*CACHE_FAULTS):
             dispatcher._cache = keyed_cache(function, key)
@@ -606,6 +613,22 @@ if JIT_DISABLED:
         """The float with these 64 bits; Python's integers have more, which are dropped as in int64."""
         return struct.unpack("<d", struct.pack("<Q", bits & (1 << 64) - 1))[0]
 
+    def floats_at(workspace, start, shape):
+        """The array of this shape in the words from start on."""
+        return workspace[start : start + math.prod(shape)].reshape(shape)
+
+    def integers_at(workspace, start, shape):
+        """The same, of int64."""
+        return floats_at(workspace, start, shape).view(np.int64)
+
+    def booleans_at(workspace, start, shape):
+        """The same, of bool: the first byte of each word."""
+        return floats_at(workspace, start, shape).view([("flag", np.bool_), ("unused", "V7")])["flag"]
+
+    def reshaped(array, shape):
+        """The array in another shape."""
+        return array.reshape(shape)
+
 else:
 
     @intrinsic
@@ -660,6 +683,71 @@ else:
             return view._getvalue()
 
         return array(array), codegen
+
+    def _carver(dtype):
+        """Intrinsic: (workspace, start, shape) -> the array of dtype in the words from start on.
+
+        A word an entry, whatever the type, so a workspace may be strided. Slices and `reshape` would do, but not on
+        CUDA, where Numba calls a C function for reshape; and both can raise.
+        """
+
+        @intrinsic
+        def carve(typingctx, workspace, start, shape):
+            if not (isinstance(workspace, types.Array) and workspace.ndim == 1 and workspace.dtype == f8):
+                raise TypingError(f"the workspace must be an array of float64 of one axis; it is {workspace}")
+            layout = "C" if workspace.layout == "C" and dtype != types.boolean else "A"
+            result = types.Array(dtype, len(shape), layout)
+
+            def codegen(context, builder, sig, args):
+                words = context.make_array(workspace)(context, builder, args[0])
+                lengths = _lengths(context, builder, sig.args[2], args[2])
+                (stride,) = cgutils.unpack_tuple(builder, words.strides)
+                first = context.cast(builder, args[1], sig.args[1], types.intp)
+                data = cgutils.pointer_add(builder, words.data, builder.mul(first, stride))
+                return _array_at(context, builder, result, data, lengths, stride)
+
+            return result(workspace, start, shape), codegen
+
+        return carve
+
+    def _lengths(context, builder, kind, shape):
+        """The lengths in a tuple, each as LLVM's intp."""
+        parts = zip(cgutils.unpack_tuple(builder, shape), kind)
+        return [context.cast(builder, part, of, types.intp) for part, of in parts]
+
+    def _array_at(context, builder, kind, data, lengths, stride):
+        """An array without an owner whose entries in order are `stride` bytes apart."""
+        strides = [stride]
+        for length in lengths[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], length))
+        array = context.make_array(kind)(context, builder)
+        populate_array(
+            array,
+            data=builder.bitcast(data, array.data.type),
+            shape=cgutils.pack_array(builder, lengths),
+            strides=cgutils.pack_array(builder, strides),
+            itemsize=context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype))),
+            meminfo=None,
+        )
+        return array._getvalue()
+
+    floats_at, integers_at, booleans_at = map(_carver, (f8, types.int64, types.boolean))
+
+    @intrinsic
+    def reshaped(typingctx, array, shape):
+        """The array in another shape of the same size; it lies in memory in the order of its entries."""
+        if array.layout != "C" and array.ndim != 1:
+            raise TypingError(f"reshape of an array that isn't contiguous: {array}")
+        result = types.Array(array.dtype, len(shape), array.layout if array.layout == "C" else "A")
+
+        def codegen(context, builder, sig, args):
+            old = context.make_array(sig.args[0])(context, builder, args[0])
+            stride = cgutils.unpack_tuple(builder, old.strides)[-1]
+            return _array_at(
+                context, builder, result, old.data, _lengths(context, builder, sig.args[1], args[1]), stride
+            )
+
+        return result(array, shape), codegen
 
     @intrinsic
     def atomic_load(typingctx, array, index):

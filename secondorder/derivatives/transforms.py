@@ -10,6 +10,9 @@ has been before; `.source` is its text. What is made of what:
     vjp                     reverse mode with the given seed
     jacobian                columns by forward mode, or rows by reverse mode, whichever are fewer
     gauss_newton            vjp of jvp
+
+With workspace=True they write into an array of the caller's and keep their own arrays in another one: no allocation, no
+exception. So they can be called in kernels, in `numba.cuda` kernels too.
 """
 
 import inspect
@@ -20,7 +23,7 @@ from numba.core.registry import CPUDispatcher
 from numba.extending import overload
 
 from secondorder.derivatives.autodiff.kinds import kind_of
-from secondorder.derivatives.autodiff.module import generated
+from secondorder.derivatives.autodiff.module import IN_WORKSPACE, WORDS, generated
 from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import JIT_DISABLED, type_of
@@ -83,18 +86,61 @@ BODIES = {
     ),
 }
 
+# The same with out and workspace. What raises above gives nan here: nothing can be raised in a kernel.
+UNFIT = "if {unlike_x}workspace.size < words(x{{rest}}):\n    out[:] = np.nan\n    return{nan}\n"
+OUT, V, V_AND_TWO = "out.shape != x.shape or ", "v.shape != x.shape or ", "v.shape != x.shape or out.shape[0] != 2 or "
+BODIES_IN_WORKSPACE = {
+    "grad": ("", ("gradient",), UNFIT.format(unlike_x=OUT, nan="") + "gradient(x, out{rest}, workspace)"),
+    "value_and_grad": (
+        "",
+        ("gradient",),
+        UNFIT.format(unlike_x=OUT, nan=" np.nan") + "return gradient(x, out{rest}, workspace)",
+    ),
+    "hvp": ("v", ("hvp",), UNFIT.format(unlike_x=V + OUT, nan="") + "hvp(x, v, out{rest}, workspace)"),
+    "jvp": ("v", ("jvp",), UNFIT.format(unlike_x=V_AND_TWO, nan="") + "out[0], out[1] = jvp(x, v{rest}, workspace)"),
+    "jvp_of_array": (
+        "v",
+        ("jvp",),
+        UNFIT.format(unlike_x=V_AND_TWO, nan="") + "jvp(x, v{rest}, out[0], out[1], workspace)",
+    ),
+    "vjp": ("w", ("vjp",), UNFIT.format(unlike_x=OUT, nan="") + "vjp(x{rest}, w, out, workspace)"),
+    "hessian": (
+        "",
+        ("hvp",),
+        "n = x.size\n"
+        "if out.shape != (n, n) or workspace.size < n + words(x{rest}):\n"
+        "    out[:] = np.nan\n"
+        "    return\n"
+        "v = workspace[:n]\n"
+        "v[:] = 0.0\n"
+        "for k in range(n):\n"
+        "    v[k] = 1.0\n"
+        "    hvp(x, v, out[k]{rest}, workspace[n:])\n"
+        "    v[k] = 0.0\n"
+        "for k in range(n):\n"
+        "    for m in range(k):\n"
+        "        out[k, m] = out[m, k] = 0.5 * (out[k, m] + out[m, k])",
+    ),
+}
+
 
 class Transform:
     """What makes one derivative of one function, for each combination of types."""
+
+    bodies, outputs = BODIES, ()
 
     def __init__(self, function, what, source):
         if not callable(function):
             raise TypeError(f"{what}: the function must be callable; it is {function!r:.100}")
         self.function, self.what, self.given_source = function, what, source
-        extra, _, _ = BODIES[what]
-        self.signature = self.parameters(extra)
+        self.signature = self.parameters(self.vector)
         self.names = list(self.signature.parameters)
         self.last = None
+
+    @property
+    def vector(self):
+        """The name of the vector that the derivative takes, if there is one."""
+        return self.bodies[self.what][0]
 
     def parameters(self, extra):
         """The signature of the derivative: x, the vector if there is one, and the function's other arguments."""
@@ -108,12 +154,15 @@ class Transform:
             inspect.Parameter(self.free_name(p.name), inspect.Parameter.POSITIONAL_OR_KEYWORD, default=p.default)
             for p in given[1:]
         ]
+        if self.outputs:  # which have no defaults, so nothing before them can
+            rest = [p.replace(default=inspect.Parameter.empty) for p in rest]
         vector = [inspect.Parameter(extra, inspect.Parameter.POSITIONAL_OR_KEYWORD)] if extra else []
-        return inspect.Signature([first, *vector, *rest])
+        outputs = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in self.outputs]
+        return inspect.Signature([first, *vector, *rest, *outputs])
 
     def free_name(self, name):
         """The name of a parameter, changed if the bodies use it themselves."""
-        taken = {"x", "v", "w", "g", "f", "np", "H", "J", "hv", "out", "m", "n", "k", "r", "u"}
+        taken = {"x", "v", "w", "g", "f", "np", "H", "J", "hv", "out", "m", "n", "k", "r", "u", "workspace", "words"}
         return f"{name}_" if name in taken or name in BODIES or name in ("gradient", "value") else name
 
     def numba_types(self, values):
@@ -132,27 +181,63 @@ class Transform:
         x = kinds[0]
         if not (isinstance(x, types.Array) and x.dtype == types.float64 and x.ndim):
             raise TypeError(f"{self.what}: x must be an array of float64, shape (n,); it is {x}")
-        what, rest = self.what, self.names[1:]
-        if BODIES[what][0]:
-            if what == "hvp" and isinstance(kinds[1], types.Array) and kinds[1].ndim == x.ndim + 1:
-                what = "hvp_columns"
-            kinds, rest = (x, *kinds[2:]), rest[1:]
-        of = [kind_of(k, f"{self.what}: {name}") for k, name in zip(kinds, ("x", *rest))]
+        first = 2 if self.vector else 1
+        args = slice(first, len(kinds) - len(self.outputs))
+        rest = self.names[args]
+        of = [kind_of(k, f"{self.what}: {name}") for k, name in zip((x, *kinds[args]), ("x", *rest))]
         made = generated(self.function, of, self.given_source)
-        _, needs, body = BODIES[what]
+        needs, functions, body = self.parts(made, kinds)
         self.last = made, needs
-        functions = {name: made.compiled(name) for name in needs}
         return defined("call", self.signature, body, functions, rest)
+
+    def parts(self, made, kinds):
+        """(names of the generated functions, name in the body -> compiled function, the body)."""
+        what = self.what
+        if what == "hvp" and isinstance(kinds[1], types.Array) and kinds[1].ndim == kinds[0].ndim + 1:
+            what = "hvp_columns"
+        _, needs, body = self.bodies[what]
+        return needs, {name: made.compiled(name) for name in needs}, body
 
     @property
     def source(self):
         """The generated text, as of the last call; of the first, if x is the only argument."""
         if self.last is None:
-            if len(self.names) > 1 + bool(BODIES[self.what][0]):
+            if len(self.names) > 1 + bool(self.vector) + len(self.outputs):
                 raise ValueError("the text depends on the types of the arguments: call the function once")
             self.specialized((types.float64[::1],) * len(self.names))
         made, needs = self.last
         return "\n\n".join(made.text(name)[0] for name in needs)
+
+
+class InWorkspace(Transform):
+    """The same for a derivative that allocates nothing."""
+
+    bodies, outputs = BODIES_IN_WORKSPACE, ("out", "workspace")
+
+    def parts(self, made, kinds):
+        """(names of the generated functions, name in the body -> compiled function, the body)."""
+        *_, out, workspace = kinds
+        if not (isinstance(out, types.Array) and out.dtype == types.float64 and out.ndim):
+            raise TypeError(f"{self.what}: out must be an array of float64; it is {out}")
+        if not (isinstance(workspace, types.Array) and workspace.dtype == types.float64 and workspace.ndim == 1):
+            raise TypeError(f"{self.what}: workspace must be an array of float64 of one axis; it is {workspace}")
+        what = "jvp_of_array" if self.what == "jvp" and made.returns_array else self.what
+        _, (name,), body = self.bodies[what]
+        needs = name + IN_WORKSPACE, name + WORDS
+        return needs, {name: made.compiled(needs[0]), "words": made.compiled(needs[1])}, body
+
+
+class Words(Transform):
+    """The length of the workspace that such a derivative needs, from x and args."""
+
+    bodies, vector = BODIES_IN_WORKSPACE, ""
+
+    def parts(self, made, kinds):
+        """(names of the generated functions, name in the body -> compiled function, the body)."""
+        _, (name,), _ = self.bodies[self.what]
+        name += WORDS
+        more = "x.size + " if self.what == "hessian" else ""
+        return (name,), {"words": made.compiled(name)}, f"return {more}words(x{{rest}})"
 
 
 def defined(name, signature, body, functions, rest):
@@ -169,6 +254,7 @@ class Derivative(CPUDispatcher):
     """An `@njit` function that is a derivative: generated for the types that it is called with."""
 
     _transform = None
+    n_workspace = None  # (x, *args) -> the length that its workspace must have, for a derivative that takes one
 
     @property
     def source(self):
@@ -188,22 +274,33 @@ class InterpretedDerivative:
 
     def __init__(self, transform):
         self._transform = transform
-        self.py_func = self
+        self.py_func, self.n_workspace = self, None
 
     def __call__(self, *args, **keywords):
         """The derivative there."""
         bound = self._transform.signature.bind(*args, **keywords)
         bound.apply_defaults()
-        return self._transform.specialized(self._transform.numba_types(bound.args))(*bound.args)
+        # an array in a kernel of Numba's CUDA simulator is a wrapper, which gives its array
+        args = [a if isinstance(a, np.generic) or not hasattr(a, "__array__") else np.asarray(a) for a in bound.args]
+        return self._transform.specialized(self._transform.numba_types(args))(*args)
 
     source = Derivative.source
 
 
-def transformed(function, what, source):
+def transformed(function, what, source, workspace=False):
     """The derivative of a function as a dispatcher."""
-    transform = Transform(function, what, source)
+    if not workspace:
+        return dispatcher(Transform(function, what, source), f"{what}_of")
+    made = dispatcher(InWorkspace(function, what, source), f"{what}_in_workspace_of")
+    made.n_workspace = dispatcher(Words(function, what, source), f"{what}_n_workspace_of")
+    return made
+
+
+def dispatcher(transform, kind):
+    """What a transform makes, callable from Python and from compiled code."""
     if JIT_DISABLED:
         return InterpretedDerivative(transform)
+    function = transform.function
 
     stub = defined("stub", transform.signature, "raise NotImplementedError", {}, ())
 
@@ -214,23 +311,25 @@ def transformed(function, what, source):
     names = ", ".join(transform.names)
     exec(f"def typed({names}):\n    return implementation({names})\n", scope)
     overload(stub, jit_options={"error_model": "numpy"}, strict=False)(scope["typed"])
-    name = f"{what}_of_{plain(function).__name__}".replace("<lambda>", "function")
+    name = f"{kind}_{plain(function).__name__}".replace("<lambda>", "function")
     call = defined(name, transform.signature, f"return stub({names})", {"stub": stub}, ())
     parameters = transform.signature.parameters.values()
     call.__defaults__ = tuple(p.default for p in parameters if p.default is not p.empty) or None
-    call.__doc__ = f"{what} of {plain(function).__name__}, generated by secondorder."
+    call.__doc__ = f"{kind.replace('_', ' ')} {plain(function).__name__}, generated by secondorder."
     made = Derivative(call, {}, {"nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": None})
     made._transform = transform
     return made
 
 
-def grad(f, *, source=None):
+def grad(f, *, workspace=False, source=None):
     """The gradient of f as a compiled function.
 
     Parameters
     ----------
     f : callable
         ``f(x, *args) -> float``: Python or `@njit`, in the language of docs/differentiable.md; x of shape (n,).
+    workspace : bool
+        True: for kernels, on CUDA too. Allocates nothing, raises nothing; see Returns.
     source : str, optional
         The text of f, where Python can't read it back (a REPL, `exec`).
 
@@ -238,11 +337,15 @@ def grad(f, *, source=None):
     -------
     callable
         ``g(x, *args) -> array of shape (n,)``, usable in the user's `@njit` code; ``g.source`` is the generated text.
+        With ``workspace=True`` ``g(x, *args, out, workspace)``, which writes into out. workspace is a float64 vector of
+        length ``g.n_workspace(x, *args)``, whatever it holds; that length is the same for every x of this shape.
+        Where f would raise, or an array has not the size needed, out becomes nan.
 
     Raises
     ------
     Unsupported
-        When called, where f has no exact derivative: file, line, construct, and what to do.
+        When called, where f has no exact derivative: file, line, construct, and what to do. With a workspace also where
+        its length can't be told before: reverse mode through a while loop whose number of passes depends on x.
 
     Examples
     --------
@@ -255,12 +358,27 @@ def grad(f, *, source=None):
     ...     return s
     >>> so.grad(f)(np.array([1.0, 2.0, 3.0])).tolist()
     [4.0, 13.0, 4.0]
+
+    Without allocation:
+
+    >>> def decay(x, steps):
+    ...     for _ in range(steps):
+    ...         x = x - 0.1 * x**2
+    ...     return np.sum(x)
+    >>> g = so.grad(decay, workspace=True)
+    >>> x, out = np.array([1.0, 2.0]), np.empty(2)
+    >>> workspace = np.empty(g.n_workspace(x, 3))
+    >>> g(x, 3, out, workspace)
+    >>> bool(np.all(out == so.grad(decay)(x, 3)))
+    True
     """
-    return transformed(f, "grad", source)
+    return transformed(f, "grad", source, workspace)
 
 
-def value_and_grad(f, *, source=None):
+def value_and_grad(f, *, workspace=False, source=None):
     """f and its gradient in one pass, as a compiled function ``(x, *args) -> (f, g)``; see `grad`.
+
+    With ``workspace=True`` ``(x, *args, out, workspace) -> f``, the gradient in out.
 
     Examples
     --------
@@ -269,14 +387,15 @@ def value_and_grad(f, *, source=None):
     >>> so.value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     (5.0, array([2., 4.]))
     """
-    return transformed(f, "value_and_grad", source)
+    return transformed(f, "value_and_grad", source, workspace)
 
 
-def hvp(f, *, source=None):
+def hvp(f, *, workspace=False, source=None):
     """Products of the Hessian of f with vectors, as a compiled function ``(x, v, *args) -> H(x) v``.
 
     v has the shape of x, or (n, k) for k directions at once, which gives (n, k). Forward over reverse mode: exact, at a
-    small multiple of the cost of f. For f, source and errors see `grad`.
+    small multiple of the cost of f. With ``workspace=True`` ``(x, v, *args, out, workspace)``, v and out of the shape
+    of x. For f, workspace, source and errors see `grad`.
 
     Examples
     --------
@@ -287,13 +406,14 @@ def hvp(f, *, source=None):
     >>> so.hvp(f)(np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
     [4.0, 2.0]
     """
-    return transformed(f, "hvp", source)
+    return transformed(f, "hvp", source, workspace)
 
 
-def jvp(f, *, source=None):
+def jvp(f, *, workspace=False, source=None):
     """f and its derivative along v, as a compiled function ``(x, v, *args) -> (f, df)``.
 
-    f returns a number or a vector; df is like it. Forward mode: costs about two evaluations. See `grad`.
+    f returns a number or a vector; df is like it. Forward mode: costs about two evaluations. With ``workspace=True``
+    ``(x, v, *args, out, workspace)``: f in out[0], df in out[1]. See `grad`.
 
     Examples
     --------
@@ -302,13 +422,14 @@ def jvp(f, *, source=None):
     >>> so.jvp(lambda x: x[0] * x[1])(np.array([3.0, 4.0]), np.array([1.0, 0.0]))
     (12.0, 4.0)
     """
-    return transformed(f, "jvp", source)
+    return transformed(f, "jvp", source, workspace)
 
 
-def vjp(f, *, source=None):
+def vjp(f, *, workspace=False, source=None):
     """Products of vectors with the Jacobian of f, as a compiled function ``(x, w, *args) -> J(x)' w``.
 
-    f returns a vector of shape (m,) as w, or a number. Reverse mode. See `grad`.
+    f returns a vector of shape (m,) as w, or a number. Reverse mode. With ``workspace=True``
+    ``(x, w, *args, out, workspace)``. See `grad`.
 
     Examples
     --------
@@ -317,7 +438,7 @@ def vjp(f, *, source=None):
     >>> so.vjp(lambda x: x**2)(np.array([3.0, 4.0]), np.array([1.0, 10.0])).tolist()
     [6.0, 80.0]
     """
-    return transformed(f, "vjp", source)
+    return transformed(f, "vjp", source, workspace)
 
 
 def jacobian(r, *, source=None):
@@ -335,13 +456,15 @@ def jacobian(r, *, source=None):
     return transformed(r, "jacobian", source)
 
 
-def hessian(f, pattern=None, *, check=True, source=None):
+def hessian(f, pattern=None, *, check=True, workspace=False, source=None):
     """The Hessian of f: dense, or sparse where its pattern is given.
 
     Parameters
     ----------
     f, source
         As in `grad`.
+    workspace : bool
+        As in `grad`, without a pattern: ``H(x, *args, out, workspace)``, out of shape (n, n).
     pattern : sparse matrix or (rows, columns), optional
         Where the Hessian can be other than zero: a symmetric matrix of scipy.sparse, or two arrays of indices with both
         halves in them. The diagonal is always taken in.
@@ -373,7 +496,9 @@ def hessian(f, pattern=None, *, check=True, source=None):
     (2, [[4.0, 2.0, 0.0], [2.0, 6.0, 4.0], [0.0, 4.0, 0.0]])
     """
     if pattern is None:
-        return transformed(f, "hessian", source)
+        return transformed(f, "hessian", source, workspace)
+    if workspace:
+        raise ValueError("hessian: a sparse Hessian is made in Python, without a workspace; leave out pattern=")
     from secondorder.derivatives.sparse_hessian import SparseHessian
 
     return SparseHessian(f, pattern, source, check)

@@ -11,6 +11,8 @@ opaque       functions that are called as they are, with derivatives of the user
 simplify     dead code, constants
 fusion       loops over one range become one
 sums, views  what LLVM needs to vectorise: sums in any order, entries of slices as entries of arrays
+storage      arrays in a caller's workspace, and its size
+in_kernels   what generated code calls there
 emit         ir -> readable Python
 module       Python text -> compiled functions, cached on disk
 """

@@ -53,6 +53,7 @@ class Builder:
 
     def __init__(self):
         self.block = []
+        self.place = lambda: None  # where what is being made stands in the source
 
     @contextlib.contextmanager
     def into(self, block):
@@ -65,6 +66,8 @@ class Builder:
 
     def append(self, op):
         """Put an op at the end of the block."""
+        if isinstance(op, Loop) and op.where is None:
+            op.where = self.place()
         self.block.append(op)
         return op
 
@@ -138,10 +141,10 @@ class Builder:
         """array[indices] = value, or += value"""
         self.block.append(Store(array, tuple(indices), value, add))
 
-    def alloc(self, shape, fill=ZERO, scalar="f", hint="", stack=False):
+    def alloc(self, shape, fill=ZERO, scalar="f", hint="", where=None):
         """A new array; fill None: uninitialized."""
         result = Value(Kind(scalar, len(shape)), hint)
-        self.block.append(Alloc(result, tuple(shape), fill, stack))
+        self.block.append(Alloc(result, tuple(shape), fill, where=where or self.place()))
         return result
 
     def view(self, array, how, args, ndim, hint=""):

@@ -26,7 +26,10 @@ from secondorder.derivatives.autodiff.sums import additions
 
 WIDTH = 100  # an expression longer than this gets a name
 DTYPE = {"f": "", "i": ", np.int64", "b": ", np.bool_"}
-RESERVED = {"np", "math", "grow", "range", "abs", "max", "min", "int", "float", "bool", "elementary", "plus"}
+RESERVED = {"np", "math", "grow", "range", "abs", "max", "min", "int", "float", "bool"}
+RESERVED |= {"elementary", "plus", "in_kernels"}
+PLUS = ("plus", "f")  # the row for additions whose order is free
+PLACED = {"f": "floats_at", "i": "integers_at", "b": "booleans_at"}
 
 
 class Text:
@@ -35,8 +38,8 @@ class Text:
     def __init__(self, program, name, functions=None):
         self.program = program
         self.group = memory_groups(program)
-        self.functions = functions or {}  # name of a row -> text to use instead
-        self.additions = additions(program) if "plus" in self.functions else ()  # ops written as plus
+        self.functions = functions or {}  # (name of a row, kind of its first argument) -> text to use instead
+        self.additions = additions(program) if PLUS in self.functions else ()  # ops written as plus
         self.lines, self.indent = [], 1
         self.names, self.taken = {}, set(RESERVED) | set(keyword.kwlist)
         self.named = {}  # name -> object that the text refers to
@@ -152,9 +155,9 @@ class Text:
             return op.fn.text, 9
         if op in self.additions:
             first, term = op.args[0], self.within(op.args[1], 5) if op.fn == "sub" else self.text(op.args[1])
-            return self.functions["plus"].format(self.text(first), "-" * (op.fn == "sub") + term), 9
+            return self.functions[PLUS].format(self.text(first), "-" * (op.fn == "sub") + term), 9
         row = FUNCTIONS[op.fn]
-        text = self.functions.get(op.fn, row.text) if op.args[0].kind.scalar == "f" else row.text
+        text = self.functions.get((op.fn, op.args[0].kind.scalar), row.text)
         if row.rank == 0:
             return text.format(*map(self.text, op.args)), 9
         if len(op.args) == 1:
@@ -230,8 +233,14 @@ class Text:
         self.line(f"{stack}[{position}] = {self.text(op.value)}")
 
     def write_Alloc(self, op):
-        """A new array."""
+        """A new array: the one place where memory comes from."""
         scalar = op.result.kind.scalar
+        if op.start is not None:
+            name, start, shape = self.name(op.result), self.text(op.start), self.shape(op.shape)
+            self.line(f"{name} = in_kernels.{PLACED[scalar]}({self.name(self.program.workspace)}, {start}, {shape})")
+            if op.fill is not None:
+                self.line(f"{name}[:] = {self.text(op.fill)}")
+            return
         if op.stack:
             self.line(f"{self.name(op.result)} = np.empty(256{DTYPE[scalar]})")
             return
@@ -247,11 +256,18 @@ class Text:
             made = f"np.full({shape}, {self.text(op.fill)})"
         self.line(f"{self.name(op.result)} = {made}")
 
+    def shape(self, lengths):
+        """A tuple of lengths."""
+        texts = [self.text(d) for d in lengths]
+        return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
+
     def write_View(self, op):
         """A view of an array."""
         array = self.name(op.array)
         if op.how == "T":
             text = f"{array}.T"
+        elif op.how == "reshape" and self.program.workspace is not None:
+            text = f"in_kernels.reshaped({array}, {self.shape(op.args)})"
         elif op.how == "reshape":
             lengths = [self.text(d) for d in op.args]
             text = f"{array}.reshape({lengths[0]})" if len(lengths) == 1 else f"{array}.reshape(({', '.join(lengths)}))"
@@ -275,12 +291,19 @@ class Text:
         self.line(f"{self.name(op.result)} = np.dot({self.name(op.left)}, {self.name(op.right)})")
 
     def write_Check(self, op):
-        """Raise unless a condition holds."""
-        if type(op.test) is Const and not op.test.value:
-            self.line(f"raise ValueError({op.message!r})")
-        elif type(op.test) is not Const:
+        """Raise unless a condition holds; in kernels, which can't: give nan."""
+        always = type(op.test) is Const
+        if always and op.test.value:
+            return
+        if not always:
             self.line(f"if not ({self.text(op.test)}):")
-            self.line(f"    raise ValueError({op.message!r})")
+        inside = "" if always else "    "
+        if self.program.workspace is None:
+            self.line(f"{inside}raise ValueError({op.message!r})")
+            return
+        for out in self.program.outputs:
+            self.line(f"{inside}{self.name(out)}[:] = np.nan")
+        self.line(f"{inside}return {', '.join(['np.nan'] * len(self.program.results))}".rstrip())
 
     def write_If(self, op):
         """An if, whose branches assign its joins."""

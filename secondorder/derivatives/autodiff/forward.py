@@ -152,7 +152,9 @@ class Forward:
         """A tangent array beside the array."""
         self.b.append(op)
         if op.result in self.active:
-            self.b.append(Alloc(self.new(op.result), op.shape, None if op.fill is None else ZERO, op.stack))
+            self.b.append(
+                Alloc(self.new(op.result), op.shape, None if op.fill is None else ZERO, op.stack, where=op.where)
+            )
 
     def forward_View(self, op):
         """The same view of the tangent array."""
@@ -202,7 +204,7 @@ class Forward:
 
     def forward_Loop(self, op):
         """A slot of tangents beside each active slot."""
-        made = Loop(op.index, op.start, op.stop, op.step, op.slots, [], op.go)
+        made = Loop(op.index, op.start, op.stop, op.step, op.slots, [], op.go, op.where)
         pairs = []
         for s in list(op.slots):
             if s.param in self.active:

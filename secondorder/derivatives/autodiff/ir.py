@@ -77,6 +77,14 @@ NO = Const(False)
 I0, I1 = Const(0), Const(1)
 
 
+class Place(NamedTuple):
+    """Where something stands in the user's source."""
+
+    file: str
+    line: int
+    text: str
+
+
 @dataclass(eq=False, slots=True)
 class Op:
     """r = fn(args)."""
@@ -114,6 +122,8 @@ class Alloc:
     shape: tuple
     fill: Value | None = None  # None: uninitialized
     stack: bool = False  # grows
+    start: Value | None = None  # the word of the workspace that it starts at, where there is one
+    where: Place | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -198,6 +208,7 @@ class Loop:
     slots: list = field(default_factory=list)
     body: list = field(default_factory=list)
     go: Slot | None = None  # the slot whose param says whether another iteration is wanted
+    where: Place | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -236,6 +247,7 @@ class Program:
     body: list
     results: tuple
     outputs: tuple = ()
+    workspace: Value | None = None  # the parameter that holds all arrays made; None: they are allocated
 
 
 def parameter(kind, hint, params):
@@ -273,7 +285,7 @@ def uses(op):
     if kind is Store:
         return (op.array, *op.indices, op.value)
     if kind is Alloc:
-        return op.shape if op.fill is None else (*op.shape, op.fill)
+        return (*op.shape, *(v for v in (op.fill, op.start) if v is not None))
     if kind is View:
         return (op.array, *op.values())
     if kind is Shape:

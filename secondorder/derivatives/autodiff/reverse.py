@@ -293,15 +293,15 @@ class Reverse:
         """The array, and its shadow."""
         shape = tuple(map(run, op.shape))
         made = Value(op.result.kind, op.result.hint)
-        self.b.append(Alloc(made, shape, op.fill and run(op.fill), op.stack))
+        self.b.append(Alloc(made, shape, op.fill and run(op.fill), op.stack, where=op.where))
         run.env[op.result] = made
         run.made.add(op.result)
-        self.shade(op.result, shape, run, remember)
+        self.shade(op.result, shape, run, remember, op.where)
 
-    def shade(self, array, shape, run, remember):
+    def shade(self, array, shape, run, remember, where=None):
         """Allocate the shadow of an active array."""
         if remember and array in self.active:
-            run.shadow[array] = self.b.alloc(shape, ZERO, "f", f"{array.hint or 'a'}_bar")
+            run.shadow[array] = self.b.alloc(shape, ZERO, "f", f"{array.hint or 'a'}_bar", where)
 
     def record_View(self, op, run, remember, tapes):
         """The view, and the same view of the shadow."""
@@ -368,7 +368,7 @@ class Reverse:
 
     def record_Loop(self, op, run, remember, tapes):
         """The loop, and tapes of what its passes start from."""
-        made, block = Loop(None, None, None, None), self.b.block
+        made, block = Loop(None, None, None, None, where=op.where), self.b.block
         record = run.loops[op] = Record(made, block)
         counted = op.go is not None
         inner = Run(run)
@@ -682,7 +682,7 @@ class Tapes:
                 self.b.append(Alloc(stack, (), None, True))
                 self.arrays[v] = stack
             else:
-                self.arrays[v] = self.b.alloc([self.record.loop.stop], None, v.kind.scalar, hint)
+                self.arrays[v] = self.b.alloc([self.record.loop.stop], None, v.kind.scalar, hint, op.where)
 
     def store(self, b, v, value):
         """Remember a value of this pass."""

@@ -180,6 +180,7 @@ class Renaming:
             op.array, op.indices, op.value = self(op.array), tuple(map(self, op.indices)), self(op.value)
         elif kind is Alloc:
             op.shape, op.fill = tuple(map(self, op.shape)), op.fill and self(op.fill)
+            op.start = op.start and self(op.start)
         elif kind is View:
             op.array, op.args = self(op.array), tuple(map(self.part, op.args))
         elif kind is If:

@@ -1,0 +1,70 @@
+"""The logic of kernels in Numba's CUDA simulator: one problem a thread gives what the CPU gives for that problem.
+
+Run by test_simulator.py and .ci/run under NUMBA_ENABLE_CUDASIM=1 and NUMBA_DISABLE_JIT=1, which Numba reads at import.
+"""
+
+import numpy as np
+import pytest
+from numba import config, cuda
+
+import secondorder as so
+from secondorder.jit import JIT_DISABLED
+from tests.cuda.kernels import VECTOR, kernel
+from tests.derivatives.corpus import PROGRAMS, arguments
+from tests.derivatives.test_workspace import ENDLESS, bits
+
+assert config.ENABLE_CUDASIM and JIT_DISABLED, "run this under NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1"
+
+NAMES = [p[0].__name__ for p in PROGRAMS]
+
+
+def simulated(what, function, args, problems, threads):
+    """(the rows of the kernel's results, those of the derivative called on the host, the memory after the last row)."""
+    derivative, made = kernel(what, function, len(args) - 1)
+    n, x = derivative.n_workspace(*args), args[0]
+    random = np.random.default_rng(2)
+    points = np.array([x * (1.0 + 1e-3 * k) for k in range(problems)]).reshape(problems, x.size)
+    vectors = random.normal(size=points.shape)
+    out = np.full((problems + 1, 2 if what == "jvp" else x.size), -7.0)
+    memory = np.full((problems + 1, n), np.nan)
+    blocks = max(1, -(-problems // threads))
+    cuda.jit(made)[blocks, threads](points, vectors, *args[1:], out, memory)
+    expected = np.full_like(out, -7.0)
+    for point, vector, row in zip(points, vectors, expected):
+        extra = [vector] if what in VECTOR else []
+        row[:] = getattr(so, what)(function)(point, *extra, *args[1:])
+    return out, expected, memory[problems:]
+
+
+@pytest.mark.parametrize("what", ["grad", "hvp", "jvp"])
+@pytest.mark.parametrize(("function", "make"), [p[:2] for p in PROGRAMS], ids=NAMES)
+def test_each_thread_has_its_problem(what, function, make):
+    if function.__name__ in ENDLESS and what != "jvp":
+        with pytest.raises(so.Unsupported):
+            simulated(what, function, arguments(make), 1, 1)
+        return
+    out, expected, beyond = simulated(what, function, arguments(make), 3, 2)
+    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)
+    assert np.isnan(beyond).all()
+
+
+@pytest.mark.parametrize(("problems", "threads"), [(0, 32), (1, 32), (32, 32), (33, 32), (5, 1)])
+def test_tails_and_empty_batches(problems, threads):
+    function, make, _ = PROGRAMS[NAMES.index("kalman_filter")]
+    out, expected, _ = simulated("grad", function, arguments(make), problems, threads)
+    assert bits(out.ravel()) == bits(expected.ravel())
+
+
+def test_a_lane_of_nan_leaves_the_others_alone():
+    def guarded(x):
+        assert x[0] < 1.002, "too large"
+        return np.sum(np.sin(x) ** 2)
+
+    derivative, made = kernel("grad", guarded, 0)
+    points = np.array([[1.0, 2.0], [np.nan, 1.0], [1.5, 1.0], [0.5, 1.0]])
+    out = np.zeros((4, 2))
+    memory = np.zeros((4, max(1, derivative.n_workspace(points[0]))))
+    cuda.jit(made)[1, 4](points, points, out, memory)
+    assert np.isnan(out).all(axis=1).tolist() == [False, True, True, False]
+    for k in (0, 3):
+        assert bits(out[k]) == bits(so.grad(guarded)(points[k]))
