@@ -110,9 +110,23 @@ HOPED = 19  # that of the search before the last restart; infinite if there was 
 GRAD_TOL = 17  # gtol
 GRAD_RTOL = 18  # grtol
 START_GNORM = 20  # |g(x0)|_inf
+FIRST_EXPECTED = 21  # EXPECTED of the first of several trials in a row, each shorter than the one before
 N_VALUES = 24
 
-IN_UNITS_OF_F = (F, GNORM, F_BEST, THRESHOLD, F_MIN, DECREASE, SLOPE, TRIAL_F, TRIAL_SLOPE, EXPECTED, HOPED)
+IN_UNITS_OF_F = (
+    F,
+    GNORM,
+    F_BEST,
+    THRESHOLD,
+    F_MIN,
+    DECREASE,
+    SLOPE,
+    TRIAL_F,
+    TRIAL_SLOPE,
+    EXPECTED,
+    HOPED,
+    FIRST_EXPECTED,
+)
 
 # columns of the trace, one row per iteration, the start included
 TRACE = ("nit", "fun", "optimality", "step", "alpha", "nfev", "njev", "nhev")

@@ -140,7 +140,7 @@ def curvature_step(d, g, dhd, L, x, f):
 def find_direction(hvp, x, f, g, options, size, L, y, r, p, bp, last, d, control, data):
     """Step 2. Returns (Plan, M); an L of 0 becomes M^2 / |g(x0)|."""
     found = capped_cg(hvp, x, g, options.eps_h, options.zeta, size, y, r, p, bp, last, d, control, data)
-    if L == 0.0 and control.values[START_GNORM] > 0.0:
+    if L == 0.0 and found.kind != STEEPEST:
         L = found.size * found.size / control.values[START_GNORM]
     if found.kind == CURVATURE:
         return curvature_step(d, g, found.dhd, L, x, f), found.size

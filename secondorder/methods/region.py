@@ -5,6 +5,7 @@ import math
 from secondorder.control import (
     EXPECTED,
     F_MIN,
+    FIRST_EXPECTED,
     HOPED,
     N_RESTART,
     SLOPE,
@@ -45,7 +46,7 @@ def try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data):
     axpy(1.0, s, x, xt)
     ft = value_and_gradient(fun_grad, xt, gt, control, data)
     slope, slope_t = dot(g, s), dot(gt, s)
-    values[SLOPE], values[EXPECTED], values[HOPED] = slope, pred, math.inf
+    values[SLOPE], values[EXPECTED] = slope, pred
     values[TRIAL_ALPHA], values[TRIAL_F], values[TRIAL_SLOPE] = 1.0, ft, slope_t
     if ft <= values[F_MIN]:  # unbounded: that is the end, whatever the gradient is there
         return ft, slope, math.inf
@@ -69,11 +70,14 @@ def after_rejection(x, xt, f, pred, rejections, control):
     counts, values = control.counts, control.values
     if stopped(control):
         return counts[STOP]
+    if rejections == 1:
+        values[FIRST_EXPECTED] = pred
     blind = pred <= RESOLUTION * abs(f) and rejections >= MAX_BLIND
     if not blind and rejections < MAX_REJECTIONS and not same(x, xt):
         return RUNNING
-    if not math.isfinite(values[TRIAL_F]):
+    if not (math.isfinite(values[TRIAL_F]) and math.isfinite(values[TRIAL_SLOPE])):
         return NOT_FINITE_STEP
+    values[EXPECTED] = values[FIRST_EXPECTED]  # the last trial is short because the others failed
     return stall_reason(f, control)
 
 

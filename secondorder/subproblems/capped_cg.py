@@ -110,8 +110,9 @@ def capped_cg(hvp, x, g, eps_h, zeta, size, y, r, p, bp, last, d, control, data)
     begin(g, y, r, p)
     rr = first = dot(g, g)
     own = damped_product(hvp, x, p, 0.0, bp, control, data) / math.sqrt(rr)
-    size = max(size, own)
-    if not (math.isfinite(own) and size > 0.0):
+    if math.isfinite(own):
+        size = max(size, own)
+    if not (math.isfinite(own) and size > 0.0):  # M stays as it was
         scale(-1.0, g, d)
         return Direction(STEEPEST, 0.0, eps_h * size, size)
     eps = eps_h * size
