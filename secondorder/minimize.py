@@ -19,7 +19,7 @@ import numpy as np
 from secondorder import control as c
 from secondorder.backends import serial
 from secondorder.derivatives.trampolines import copied
-from secondorder.jit import HESS, HVP, address_of
+from secondorder.jit import HVP, address_of
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
 from secondorder.objective import BY_DIFFERENCES, DIFFERENCES, Objective, typed_objective
@@ -315,7 +315,7 @@ def examination(module, options, second_order):
         return None
     from secondorder.backends.saddle import Examination  # on use: first-order methods don't wait for it
 
-    return Examination(HESS if "hess" in module.NEEDS else HVP, options, second_order != "certify")
+    return Examination(module, options, second_order != "certify")
 
 
 def find_method(method):

@@ -146,7 +146,7 @@ PROBABILITY = 1e-3  # that `lower` of a certificate from Lanczos fails
 
 
 def lanczos_bound(n, steps, least, largest):
-    """What the smallest eigenvalue is not below, but for PROBABILITY: [1] of `Certificate`, theorem 4.2 at both ends."""
+    """What the smallest eigenvalue is not below but for PROBABILITY: [1] of `Certificate`, theorem 4.2, twice."""
     e = (math.log(1.648 * math.sqrt(n) * 2.0 / PROBABILITY) / (2 * steps - 1)) ** 2  # of the spread, missed at an end
     return least - e * (largest - least) / (1.0 - 2.0 * e) if e < 0.5 else -math.inf
 

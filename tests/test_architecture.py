@@ -36,7 +36,7 @@ PARTS = {
     "objective": {"derivatives", "jit"},
     "adapters": {"objective"},
     "checking": {"derivatives", "objective"},
-    "backends": {"control", "derivatives", "jit", "line_searches", "linalg", "result", "status"},
+    "backends": {"control", "derivatives", "jit", "line_searches", "linalg", "result", "status", "subproblems"},
     "minimize": {
         "backends",
         "checking",
@@ -50,6 +50,7 @@ PARTS = {
         "result",
         "status",
     },
+    "certificate": {"control", "minimize", "result", "status", "subproblems"},
     "operators": {"derivatives", "jit", "krylov", "objective"},
     "matrix_free": {"backends", "control", "jit", "krylov", "linalg", "minimize", "operators", "status"},
     "scipy_interface": {"minimize", "options", "methods"},
@@ -84,6 +85,7 @@ PARTS = {
     },
     "__init__": {
         "adapters",
+        "certificate",
         "compare",
         "line_searches",
         "matrix_free",

@@ -124,15 +124,14 @@ def compiled_entry(second):
 
 
 class Examination:
-    """How the points at which a plan's runs end are looked at. leaving: go on from a saddle.
+    """How the points at which a method's runs end are looked at. leaving: and go on from a saddle."""
 
-    exact: n above which a Cholesky factorization will do.
-    """
-
-    def __init__(self, second, options, leaving, exact=EXACT_BELOW):
-        self.matrices, self.leaving, self.exact = second == HESS, leaving, exact
+    def __init__(self, module, options, leaving):
+        self.matrices, self.leaving = "hess" in module.NEEDS, leaving
+        self.exact = getattr(module, "EXACT", EXACT_BELOW)
+        self.steps = getattr(module, "STEPS", least_curvature.STEPS)  # of Lanczos that any run may make
         self.tolerance, self.seed, self.max_escapes = options.curvature, options.seed, options.max_escapes
-        self.enter = compiled_entry(second)
+        self.enter = compiled_entry(HESS if self.matrices else HVP)
 
     def sizes(self, n, rows, length):
         """(rows, length) of a workspace that does for a solver and for this."""
@@ -173,7 +172,7 @@ class Examination:
         tolerance = max(self.tolerance, floor)
         most = 0
         if not self.matrices:
-            most = min(least_curvature.steps_for(n, space.sizes[0]), max(least_curvature.STEPS, int(counts[N_HVP])))
+            most = min(least_curvature.steps_for(n, space.sizes[0]), max(self.steps, int(counts[N_HVP])))
         leaving = self.leaving and counts[N_ESCAPE] < self.max_escapes and counts[N_ITER] < counts[MAX_ITER]
         verdict, tried, bound, index, steps, least, error, largest, norm = self.enter(
             space.scratch.address,
