@@ -341,6 +341,11 @@ class Reference(types.Type):
         self.pointee = pointee
         super().__init__(name=f"Reference({pointee})")
 
+    @property
+    def key(self):
+        """What makes two of these the same: the name says of a NamedTuple what its class is called, not which it is."""
+        return self.pointee
+
 
 ANY = Reference(types.void)  # for code that only passes it on
 

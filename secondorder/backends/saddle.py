@@ -23,6 +23,7 @@ from secondorder.control import (
     SCALE,
     STOP,
     F,
+    stopped,
 )
 from secondorder.derivatives.second_order import EPS, NOISE
 from secondorder.jit import (
@@ -83,7 +84,7 @@ def verdict_of(found, n, tolerance, floor):
 def judged(fun_grad, found, x, leaving, seed, tolerance, floor, work, control, data):
     """The verdict, and x moved to a lower point if there is one: tried < 0."""
     verdict, tried = verdict_of(found, x.shape[0], tolerance, floor), 0
-    if leaving and verdict >= DEGENERATE:
+    if leaving and verdict >= DEGENERATE and not stopped(control):
         stream, f = control.counts[N_ESCAPE], control.values[F]
         tried = leave(fun_grad, found, verdict > DEGENERATE, floor, x, f, seed, stream, work, control, data)
         if tried < 0:

@@ -370,14 +370,14 @@ RANK_1_FACTORIZATION = Problem(
     sizes=at_least(2),
     f_star=lambda n: 0.25 * sum((k / n) ** 2 for k in range(1, n)),
     x_star=lambda n: np.array([np.eye(n)[0], -np.eye(n)[0]]),
-    f_saddle=lambda n: tuple(0.25 * sum((j / n) ** 2 for j in range(1, n + 1) if j != k) for k in range(n)),
+    f_saddle=lambda n: tuple(0.25 * sum((j / n) ** 2 for j in range(1, n + 1) if j != k) for k in (*range(1, n), 0)),
     traits=frozenset({"nonconvex", "saddle", "many-minima"}),
     reference="[4]",
 )
 
 
-# --- linear network of n layers, one neuron each: (x1 x2 .. xn - 1)^2 / 2; at the saddle 0 derivatives up to the ---
-# --- order n - 1 are zero ---
+# --- linear network of n layers, one neuron each: (x1 x2 .. xn - 1)^2 / 2 ---
+# Stationary where the product is 1, or where two variables are 0: a strict saddle if no third is, else degenerate.
 
 
 def linear_network(x):
@@ -427,9 +427,9 @@ LINEAR_NETWORK = Problem(
     fun=linear_network,
     fun_grad=linear_network_grad,
     hvp=linear_network_hvp,
-    start=np.zeros,
+    start=lambda n: np.concatenate((np.zeros(2), np.ones(n - 2))),
     n=3,
-    sizes=at_least(2),
+    sizes=at_least(3),
     f_star=0.0,
     x_star=lambda n: np.ones((1, n)),
     f_saddle=(0.5,),
