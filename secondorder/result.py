@@ -134,9 +134,7 @@ class Certificate(NamedTuple):
 
     def __repr__(self):
         least = f"lambda_min {'>' if self.bound == 'cholesky' else '='} {self.lambda_min:.3g}"
-        sure = (
-            f", but for a probability of {self.probability:.2g} at least {self.lower:.3g}" if self.probability else ""
-        )
+        sure = f"; >= {self.lower:.3g} but for {self.probability:.2g}" if self.probability else ""
         index = "" if self.index is None else f", index {self.index}"
         tried = f", {self.tried} directions tried" if self.tried else ""
         return f"{self.verdict}: {least} ({self.bound}{sure}), |H| = {self.norm:.3g}{index}{tried}"
