@@ -120,8 +120,8 @@ def with_hvp(scratch, control, x, fun_grad, hvp, address, most, exact, leaving, 
 
 @functools.cache
 def compiled_entry(second):
-    """The entry for second derivatives of this signature, as Python calls it."""
-    return entry_point(compiled(with_hess if second == HESS else with_hvp, ENTRY, "entry"))
+    """The entry for second derivatives of this signature."""
+    return compiled(with_hess if second == HESS else with_hvp, ENTRY, "entry")
 
 
 class Examination:
@@ -132,7 +132,7 @@ class Examination:
         self.exact = getattr(module, "EXACT", EXACT_BELOW)
         self.steps = getattr(module, "STEPS", least_curvature.STEPS)  # of Lanczos that any run may make
         self.tolerance, self.seed, self.max_escapes = options.curvature, options.seed, options.max_escapes
-        self.enter = compiled_entry(HESS if self.matrices else HVP)
+        self.enter = entry_point(compiled_entry(HESS if self.matrices else HVP))
 
     def sizes(self, n, rows, length):
         """(rows, length) of a workspace that does for a solver and for this."""
