@@ -143,7 +143,7 @@ class Examination:
 
     def __call__(self, run, reason):
         """Look at where the run has ended, and as long as that is a saddle go on. The reason to end."""
-        while reason in LOOKED_AT:
+        while run.n > 0 and reason in LOOKED_AT:  # without variables there are no eigenvalues
             if not self.affordable(run):
                 run.certificate = None
                 return reason
