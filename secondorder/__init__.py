@@ -14,19 +14,22 @@ from secondorder.line_searches.memory import SearchOptions
 from secondorder.methods import METHODS
 from secondorder.minimize import minimize
 from secondorder.objective import Objective
-from secondorder.result import OptimizeResult
+from secondorder.result import Certificate, OptimizeResult
 from secondorder.scipy_interface import scipy_method
 
 __all__ = [
     "LINE_SEARCHES",
     "METHODS",
     "PROBLEMS",
+    "Certificate",
     "Objective",
     "OptimizeResult",
     "SearchOptions",
     "Unsupported",
+    "certify",
     "cg",
     "check_derivatives",
+    "classify",
     "derivative",
     "from_autograd",
     "from_jax",
@@ -53,8 +56,10 @@ __version__ = "0.1.0"
 _ON_USE = {
     "PROBLEMS": "secondorder.problems",
     "Unsupported": "secondorder.derivatives.errors",
+    "certify": "secondorder.certificate",
     "cg": "secondorder.matrix_free",
     "check_derivatives": "secondorder.checking",
+    "classify": "secondorder.certificate",
     "derivative": "secondorder.derivatives.autodiff.opaque",
     "from_autograd": "secondorder.adapters",
     "from_jax": "secondorder.adapters",

@@ -83,7 +83,8 @@ DOT = 24
 COMBINE = 25
 CHANGE = 26
 GRAD_PER_PRODUCT = 27  # gradients that one Hessian product takes: 0, or more for differences of gradients
-N_COUNTS = 28
+N_ESCAPE = 28  # saddles left so far
+N_COUNTS = 29
 
 OVERRUN = 1  # past the end of the gradient
 WROTE_X = 2  # into x

@@ -41,6 +41,7 @@ from secondorder.status import (
 
 # scipy's names for what we call otherwise.
 ALIASES = {"l-bfgs-b": "l-bfgs", "lbfgs": "l-bfgs", "gd": "gradient-descent", "nonlinear-cg": "cg"}
+SECOND_ORDER = ("certify", "escape")
 DEFAULT_METHOD = "l-bfgs"
 SPARSE_LU = "sparse-lu"  # a preconditioner: factors of the sparse matrix that hess returns
 FLOAT64 = np.dtype(np.float64)
@@ -62,6 +63,7 @@ def minimize(
     *,
     backend="auto",
     check_grad=False,
+    second_order=None,
 ):
     """Minimize a differentiable function of one or more variables.
 
@@ -109,6 +111,11 @@ def minimize(
         Before the first iteration compare the gradient with differences of fun, and raise a ValueError that names a
         component that is clearly wrong. Errors below 1e-3, kinks and rounding pass; of more than 50 variables one
         random direction is compared. `check_derivatives` looks closer. These evaluations are not counted.
+    second_order : bool, "certify" or "escape", optional
+        "certify": where the run ends with a small gradient, look at the least curvature there, so that a saddle is no
+        success: ``result.certificate``. "escape" or True: and go on from a saddle along that direction. False: neither.
+        Default: "escape" for methods that use second derivatives, False for others. These get Hessian products, as
+        under `hessp`, if asked.
 
     Returns
     -------
@@ -148,7 +155,7 @@ def minimize(
 
         method, hess, chosen = choose(Given(fun, jac, hessp, hess), x, args, backend)
         options = chosen | (options or {})
-    plan = find_plan(method, tol, options)
+    plan = find_plan(method, tol, options, second_order)
     if hess is not None or hessp is not None:
         warn_unused(plan, hess, hessp)
 
@@ -284,21 +291,21 @@ def warn_unused(plan, hess, hessp):
 _plans = {}
 
 
-def find_plan(method, tol, options):
+def find_plan(method, tol, options, second_order=None):
     """The compiled solver and the checked options; remembered by what was given."""
     try:
-        key = (method, tol, tuple(options.items()) if options else None)
+        key = (method, tol, tuple(options.items()) if options else None, second_order)
         plan = _plans.get(key)
     except (TypeError, AttributeError):  # unhashable, or no dict
         key = plan = None
     if plan is None:
-        plan = make_plan(method, tol, options)
+        plan = make_plan(method, tol, options, second_order)
         if key is not None and len(_plans) < 1024:
             _plans[key] = plan
     return plan
 
 
-def make_plan(method, tol, options):
+def make_plan(method, tol, options, second_order=None):
     """Look the method up, check the options, compile the solver and its line search."""
     if options is not None and not isinstance(options, dict):
         raise TypeError(f"options must be a dict; it is {options!r:.200}")
@@ -311,9 +318,23 @@ def make_plan(method, tol, options):
     if sparse:
         functions["preconditioner"] = compiled(in_python.precondition, HVP, "bridge")
     options |= {key: address_of(function, HVP) for key, function in functions.items()}
-    plan = serial.Plan(name, module, parse(name, module, LINE_SEARCHES, options), keep=functions)
+    parsed = parse(name, module, LINE_SEARCHES, options)
+    plan = serial.Plan(name, module, parsed, functions, examination(module, parsed.run, second_order))
     plan.factors_hess = sparse
     return plan
+
+
+def examination(module, options, second_order):
+    """How points where runs end are looked at, or None."""
+    if second_order not in (None, True, False, *SECOND_ORDER):
+        raise ValueError(f"second_order={second_order!r} must be True, False or one of {', '.join(SECOND_ORDER)}")
+    if second_order is None:
+        second_order = "hvp" in module.NEEDS or "hess" in module.NEEDS
+    if second_order is False:
+        return None
+    from secondorder.backends.saddle import Examination  # on use: first-order methods don't wait for it
+
+    return Examination(module, options, second_order != "certify")
 
 
 def find_method(method):
@@ -406,6 +427,8 @@ def result_of(run, reason, begun, detail=None):
     )
     if typed.second_derivatives is not None:
         result["second_derivatives"] = typed.second_derivatives
+    if plan.examine is not None:
+        result["certificate"], result["nescape"] = run.certificate, counts[c.N_ESCAPE]
     if run.extra_fields is not None:
         result.update(run.extra_fields)
     if plan.run.history:

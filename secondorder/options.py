@@ -22,6 +22,9 @@ class RunOptions(NamedTuple):
     history: bool = False  # record a row an iteration
     disp: bool = False  # print the message at the end
     on_error: str = "raise"  # or "return": what an exception in the user's function does
+    curvature: float = 2.0**-26  # below -curvature |H| an eigenvalue is negative, >= 0; sqrt(eps), as grtol
+    seed: int = 0  # of all that is random where a saddle is looked for and left, >= 0
+    max_escapes: int = 20  # saddles that a run leaves at most, >= 0
     strict: bool = False  # set where the user gave a tolerance: then only that tolerance is success
 
 
@@ -43,7 +46,8 @@ FUNCTIONS = ("preconditioner",)  # options that may be functions of the user's, 
 UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping", "warm")
 AT_LEAST_0 = (
     *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
-    *("delta0", "sigma0", "spectral", "lower", "seed"),
+    *("curvature", "seed", "max_escapes"),
+    *("delta0", "sigma0", "spectral", "lower", "oracle_seed"),
     *("otol", "rtol", "cg_steps", "probes", "progress"),  # of least squares
 )
 

@@ -1,6 +1,10 @@
 """OptimizeResult for people: what came out, why the run stopped, and by how much each criterion was met or missed."""
 
+import math
 import sys
+from typing import NamedTuple
+
+import numpy as np
 
 
 class OptimizeResult(dict):
@@ -38,9 +42,13 @@ class OptimizeResult(dict):
     second_derivatives : str
         Of methods that use them: how Hessians or their products were made, "given", "exact" or "differences of
         gradients".
+    certificate : Certificate or None
+        What kind of point x is, where that was looked at (the argument second_order of `minimize`); see there.
+    nescape : int
+        Saddle points that were left on the way.
     hess_inv : ndarray, shape (n, n)
         Of bfgs: its approximation of the inverse Hessian.
-    certificate : dict
+    oracle : dict
         Of newton-cg-capped: the lowest eigenvalue of the Hessian at x, as far as it is known: see there.
     history : dict of ndarray
         If asked for: nit, fun, optimality, step, alpha, nfev, njev, nhev, one entry an iteration.
@@ -68,6 +76,79 @@ class OptimizeResult(dict):
 
     def __dir__(self):
         return list(self)
+
+
+class Certificate(NamedTuple):
+    """What the Hessian H says of a point, and how sure that is.
+
+    Attributes
+    ----------
+    verdict : str
+        "minimum": H is positive definite, beyond rounding. "saddle": lambda_min < -tolerance |H|; "maximum": so are all
+        eigenvalues. "degenerate": neither, H is flat in a direction, and higher derivatives decide. "unknown": H is not
+        finite. Of `certify` and `classify` also "not stationary".
+    lambda_min : float
+        The smallest eigenvalue of H; where `bound` is "cholesky", a lower bound of it.
+    bound : str
+        Where that comes from. "exact": all eigenvalues. "cholesky": H - lambda_min I has a Cholesky factorization.
+        "lanczos": the smallest Ritz value, which is never below the smallest eigenvalue. So a negative one is a proof;
+        how far below a positive one that may be, with which probability, `lower` says.
+    lower : float
+        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1] theorem 4.2).
+    probability : float
+        0 where the bound is certain.
+    error : float
+        |H v - lambda_min v| for the direction v.
+    direction : ndarray, shape (n,), or None
+        The unit vector of lambda_min; None for "cholesky".
+    index : int or None
+        Eigenvalues below -tolerance |H|; None where they aren't known ("lanczos").
+    norm : float
+        |H|_2; from above for "cholesky", from below for "lanczos".
+    tolerance : float
+        Relative to `norm`; what an eigenvalue has to be below to count as negative.
+    n_products : int
+        Hessian products this took; a Hessian counts as n.
+    seed : int
+        Of the random start of "lanczos" and of what was `tried`.
+    tried : int
+        Random directions in which a lower point was looked for, and not found.
+
+    References
+    ----------
+    [1] Kuczynski, Wozniakowski. Estimating the largest eigenvalue by the power and Lanczos algorithms with a random
+        start. SIAM J. Matrix Anal. Appl. 13 (1992) 1094-1122. doi:10.1137/0613066
+    """
+
+    verdict: str
+    lambda_min: float
+    bound: str
+    lower: float
+    probability: float
+    error: float
+    direction: np.ndarray | None
+    index: int | None
+    norm: float
+    tolerance: float
+    n_products: int
+    seed: int
+    tried: int
+
+    def __repr__(self):
+        least = f"lambda_min {'>' if self.bound == 'cholesky' else '='} {self.lambda_min:.3g}"
+        sure = f"; >= {self.lower:.3g} but for {self.probability:.2g}" if self.probability else ""
+        index = "" if self.index is None else f", index {self.index}"
+        tried = f", {self.tried} directions tried" if self.tried else ""
+        return f"{self.verdict}: {least} ({self.bound}{sure}), |H| = {self.norm:.3g}{index}{tried}"
+
+
+PROBABILITY = 1e-3  # that `lower` of a certificate from Lanczos fails
+
+
+def lanczos_bound(n, steps, least, largest):
+    """What the smallest eigenvalue is not below but for PROBABILITY: [1] of `Certificate`, theorem 4.2, twice."""
+    e = (math.log(1.648 * math.sqrt(n) * 2.0 / PROBABILITY) / (2 * steps - 1)) ** 2  # of the spread, missed at an end
+    return least - e * (largest - least) / (1.0 - 2.0 * e) if e < 0.5 else -math.inf
 
 
 _classes = {}

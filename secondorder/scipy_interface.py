@@ -21,7 +21,8 @@ def scipy_method(name, backend="auto"):
     -------
     callable
         Takes what scipy passes to a custom method; `args`, `jac`, `tol`, `callback` and `options` mean what they mean
-        in scipy. Unknown options get scipy's own OptimizeWarning; bounds and constraints raise ValueError.
+        in scipy. `second_order`, here an option, as in `minimize`.
+        Unknown options get scipy's own OptimizeWarning; bounds and constraints raise ValueError.
 
     Examples
     --------
@@ -50,6 +51,7 @@ def scipy_method(name, backend="auto"):
     ):
         from scipy.optimize import OptimizeWarning
 
+        second_order = options.pop("second_order", None)
         unknown = unknown_names(module, options)
         if unknown:
             # the class and the words of scipy for its own methods
@@ -59,7 +61,20 @@ def scipy_method(name, backend="auto"):
         if type(fun).__name__ == "MemoizeJac" and inner is not None:  # jac=True: the user's fun returns (f, g)
             fun, jac = inner, True
         return minimize(
-            fun, x0, args, name, jac, hess, hessp, bounds, constraints, tol, callback, options, backend=backend
+            fun,
+            x0,
+            args,
+            name,
+            jac,
+            hess,
+            hessp,
+            bounds,
+            constraints,
+            tol,
+            callback,
+            options,
+            backend=backend,
+            second_order=second_order,
         )
 
     return functools.update_wrapper(method, scipy_method, assigned=("__doc__",), updated=())

@@ -30,6 +30,7 @@ MAXFEV = 11
 NO_DECREASE = 20
 NO_DESCENT = 21
 ROUNDING = 22
+SADDLE = 23
 NOT_FINITE_START = 30
 NOT_FINITE_STEP = 31
 BELOW_FMIN = 40
@@ -82,6 +83,11 @@ REASONS = {
         "precision",
         "f is at its rounding floor before the gradient tolerance is met: the decrease still expected is below what "
         "float64 resolves at this value of f; x is as good as float64 allows, or subtract a constant from f",
+    ),
+    SADDLE: Reason(
+        STALLED,
+        "saddle",
+        "the gradient is small, but x is a saddle point or a maximum: the certificate has a direction in which f falls",
     ),
     NOT_FINITE_START: Reason(NOT_FINITE, "not finite at x0", "f or its gradient is nan or infinite at x0"),
     NOT_FINITE_STEP: Reason(

@@ -39,7 +39,17 @@ PARTS = {
     "residual": {"derivatives", "jit", "objective"},
     "adapters": {"objective"},
     "checking": {"derivatives", "objective"},
-    "backends": {"control", "derivatives", "fits", "jit", "line_searches", "linalg", "result", "status"},
+    "backends": {
+        "control",
+        "derivatives",
+        "fits",
+        "jit",
+        "line_searches",
+        "linalg",
+        "result",
+        "status",
+        "subproblems",
+    },
     "choice": {"derivatives", "jit", "objective"},
     "minimize": {
         "backends",
@@ -55,6 +65,7 @@ PARTS = {
         "result",
         "status",
     },
+    "certificate": {"control", "minimize", "result", "status", "subproblems"},
     "operators": {"derivatives", "jit", "krylov", "objective"},
     "matrix_free": {"backends", "control", "jit", "krylov", "linalg", "minimize", "operators", "status"},
     "least_squares": {
@@ -102,6 +113,7 @@ PARTS = {
     },
     "__init__": {
         "adapters",
+        "certificate",
         "compare",
         "least_squares",
         "line_searches",

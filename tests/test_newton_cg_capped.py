@@ -124,7 +124,7 @@ def test_it_leaves_saddle_points_and_ends_with_a_certificate(n, start):
     x0 = start * np.linalg.eigh(problem.A)[1][:, -1]  # no component of negative curvature
     result = problem.minimize(x0, gtol=1e-8)
     assert result.success
-    found, lowest = result.certificate, np.linalg.eigvalsh(problem.hessian(result.x))[0]
+    found, lowest = result.oracle, np.linalg.eigvalsh(problem.hessian(result.x))[0]
     assert result.fun < 0.0
     assert lowest > 0.0
     assert found["failure"] == 0.0
@@ -136,27 +136,27 @@ def test_it_leaves_saddle_points_and_ends_with_a_certificate(n, start):
 def test_a_certificate_says_what_was_not_asked_of_it():
     problem = Saddle(60, 1)
     sure, unsure = problem.minimize(np.ones(60)), problem.minimize(np.ones(60), m=5, eps_h=1e-2)
-    assert sure.certificate["failure"] == 0.0
+    assert sure.oracle["failure"] == 0.0
     assert unsure.success
-    assert unsure.certificate["products"] == 5
-    assert unsure.certificate["failure"] == 1.0
+    assert unsure.oracle["products"] == 5
+    assert unsure.oracle["failure"] == 1.0
     stopped = problem.minimize(np.ones(60), maxiter=1)
     assert not stopped.success
-    assert np.isnan(stopped.certificate["curvature"])
-    assert stopped.certificate["failure"] == 1.0
+    assert np.isnan(stopped.oracle["curvature"])
+    assert stopped.oracle["failure"] == 1.0
 
 
 def test_the_probability_of_failure_is_kept_with_fewer_than_n_products():
     problem = Saddle(200, 2)
     result = problem.minimize(np.ones(200), eps_h=0.05, failure=1e-3)
     assert result.success
-    assert result.certificate["products"] < 100
-    assert result.certificate["failure"] <= 1e-3
-    assert np.linalg.eigvalsh(problem.hessian(result.x))[0] >= result.certificate["bound"]
+    assert result.oracle["products"] < 100
+    assert result.oracle["failure"] <= 1e-3
+    assert np.linalg.eigvalsh(problem.hessian(result.x))[0] >= result.oracle["bound"]
 
 
 def test_a_seed_changes_the_way_and_nothing_else_does():
     problem = Saddle(10, 3)
-    one, same, other = (problem.minimize(np.zeros(10), gtol=1e-8, seed=seed) for seed in (0, 0, 5))
+    one, same, other = (problem.minimize(np.zeros(10), gtol=1e-8, oracle_seed=seed) for seed in (0, 0, 5))
     assert np.array_equal(one.x, same.x)
     assert not np.array_equal(one.x, other.x)

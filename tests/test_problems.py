@@ -89,6 +89,9 @@ NOT_FOR_TRUST_EXACT = {
     "horse-saddle": "unbounded below",
     "monkey-saddle": "unbounded below",
     "double-well-at-saddle": "it stops at once: the gradient is zero",
+    "quartic-saddle": "it stops at once: the gradient is zero",
+    "quartic-saddle-turned": "it stops at once: the gradient is zero",
+    "linear-network": "it stops at once: the gradient is zero",
     "rosenbrock-tiny": "its test is on the gradient, and the gradient is tiny from the start",
     "log-barrier-1e-6": "it can't take nan",
     "entropy": "it can't take nan",
@@ -133,6 +136,22 @@ ELSEWHERE = [
     ("double-well", 2, [0.0, 1.0], 0.0),
     ("double-well-at-saddle", 2, [0.0, 0.0], 0.0),
     ("allen-cahn", 10, [0.0] * 10, 2.5),
+    *[("quartic-saddle", 12, [1.0] * k + [0.0] * (12 - k), -0.25 * k) for k in range(3)],
+    *[
+        ("quartic-saddle-turned", 12, list(np.array([1.0] * k + [0.0] * (12 - k)) - k / 6.0), -0.25 * k)
+        for k in range(3)
+    ],
+    ("rank-1-factorization", 8, [0.0] * 8, PROBLEMS["rank-1-factorization"].saddles()[-1]),
+    *[
+        (
+            "rank-1-factorization",
+            8,
+            [0.0] * (8 - k) + [np.sqrt(k / 8.0)] + [0.0] * (k - 1),
+            PROBLEMS["rank-1-factorization"].saddles()[k - 1],
+        )
+        for k in range(1, 8)
+    ],
+    ("linear-network", 3, [0.0, 0.0, 0.0], 0.5),
     ("styblinski-tang", 1, [2.75], -25.029446655283945),
     ("six-hump-camel", 2, [-1.7, 0.8], -0.21546382438371725),
     ("six-hump-camel", 2, [1.6, 0.57], 2.104250310311258),
@@ -359,6 +378,10 @@ def test_saddle_means_that_descent_within_the_symmetry_of_the_start_ends_there(n
         "monkey-saddle": lambda x: x * [1, -1],
         "double-well": lambda x: x * [-1, 1],
         "double-well-at-saddle": lambda x: x * [-1, 1],
+        "quartic-saddle": lambda x: -x,
+        "quartic-saddle-turned": lambda x: -x,
+        "rank-1-factorization": lambda x: x * np.where(np.arange(8) < 7, -1, 1),
+        "linear-network": lambda x: x * [-1, -1, 1],
     }[name]
     x = problem.x0()
     np.testing.assert_array_equal(symmetry(x), x)

@@ -21,6 +21,7 @@ from secondorder.control import (
     CONTROL,
     COUNTDOWN,
     DEADLINE,
+    DECREASE,
     F_BEST,
     F_MIN,
     F_TOL,
@@ -39,6 +40,7 @@ from secondorder.control import (
     MAX_ITER,
     MISUSE,
     N_COUNTS,
+    N_ESCAPE,
     N_FUN,
     N_GRAD,
     N_ITER,
@@ -81,6 +83,7 @@ from secondorder.jit import (
     function_at,
     intp,
     is_compiled,
+    leaf,
     loader,
     matrix,
     namedtuple_type,
@@ -146,6 +149,9 @@ def start(fun_grad, x, work, control, data):
         work[1, i] = work[2, i] = GUARD
     g = work[0]
     f = value_and_gradient(fun_grad, x, g, control, data)
+    if control.counts[N_ESCAPE] > 0:
+        go_on(f, g, control)
+        return True
     for i in range(n):
         if x[i] != before[i] and not (math.isnan(x[i]) and math.isnan(before[i])):
             control.counts[MISUSE] = WROTE_X
@@ -167,6 +173,23 @@ def start(fun_grad, x, work, control, data):
     else:
         values[F_MIN] *= values[SCALE]
     return control.counts[MISUSE] == 0
+
+
+@leaf
+def go_on(f, g, control):
+    """`start` after a saddle was left: thresholds may rise, as where x0 was the saddle, and units stay."""
+    values, gnorm = control.values, norm_inf(g)
+    if values[START_GNORM] == 0.0 and gnorm > 0.0 and not TINY_GRADIENT <= gnorm <= HUGE_GRADIENT:
+        factor = 2.0 ** -math.floor(math.log2(gnorm))  # only now is there a gradient to tell the units
+        values[SCALE] = factor
+        f *= factor
+        scale(factor, g, g)
+        gnorm *= factor
+        values[F_MIN] *= factor
+        values[F_BEST] *= factor
+        values[DECREASE] *= factor
+    values[F], values[GNORM], values[START_GNORM] = f, gnorm, max(values[START_GNORM], gnorm)
+    values[THRESHOLD] = max(values[GRAD_TOL] * values[SCALE], values[GRAD_RTOL] * values[START_GNORM])
 
 
 def run(program, scratch, control, x, fun, fun_grad, second, address, item):
@@ -264,12 +287,15 @@ _MAIN = threading.main_thread().ident
 class Plan:
     """A method with checked options and its compiled parts: all of a call but the objective and x0."""
 
-    def __init__(self, name, module, parsed, keep=None):
+    def __init__(self, name, module, parsed, keep=None, second_order=None):
         self.name, self.module, self.run, self.own = name, module, parsed.run, parsed.method
         search, needs_fun = compiled_line_search(parsed.line_search)
         needs_fun = needs_fun or (search is not None and parsed.search.initial == HAGER_ZHANG)
         self.needs = (*module.NEEDS, "fun") if needs_fun else module.NEEDS
         self.second = HVP if "hvp" in module.NEEDS else HESS if "hess" in module.NEEDS else None
+        self.examine = second_order  # saddle.Examination, or None: points are not looked at
+        if second_order is not None and self.second is None:
+            self.needs = (*self.needs, "hvp")
         entry = compiled_entry(self.second)
         self.enter = entry_point(entry)
         self.options = Native(parsed.search), Native(parsed.method)
@@ -283,8 +309,10 @@ class Plan:
         """((rows, n, length) of the workspace, bytes of the control numbers at the start) for n variables."""
         found = self.sizes.get(n)
         if found is None:
-            module = self.module
-            found = (module.n_work(n, self.own), n, module.n_memory(n, self.own)), self.control_start(n)
+            rows, length = self.module.n_work(n, self.own), self.module.n_memory(n, self.own)
+            if self.examine is not None:
+                rows, length = self.examine.sizes(n, rows, length)
+            found = (rows, n, length), self.control_start(n)
             if len(self.sizes) < 64:
                 self.sizes[n] = found
         return found
@@ -389,7 +417,7 @@ class Run:
             self.counts[GRAD_PER_PRODUCT] = typed.gradients_per_product
         self.watch(plan.run, typed)
         self._handle = None
-        self.extra_fields = None
+        self.extra_fields = self.certificate = None
 
     def watch(self, options, typed):
         """Set what is looked at while the solver runs: signals, the clock; and the trace."""
@@ -422,11 +450,17 @@ class Run:
                     f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
                 )
             raise WroteX
-        if self.plan.module_fields is not None:
-            self.extra_fields = self.plan.module_fields(self.n, self.work, self.values[SCALE])
+        self.collect()
+        if self.plan.examine is not None:
+            reason = self.plan.examine(self, reason)
         if counts[LEFT_BEST] and REASONS[reason].status != CONVERGED:
             self.return_to_best()
         return reason
+
+    def collect(self):
+        """What the method has to say of its own, while its workspace is as it left it."""
+        if self.plan.module_fields is not None:
+            self.extra_fields = self.plan.module_fields(self.n, self.work, self.values[SCALE])
 
     def enter(self, control):
         """Call the compiled entry on the arrays of this run."""

@@ -12,7 +12,7 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
 Guarantee ([1] theorems 4 and 5, for a Lipschitz continuous Hessian and f bounded below, in exact arithmetic): it ends
 with |g|_inf <= gtol and, with a probability of at least 1 - failure, lambda_1 >= -eps_H; after a number of iterations
 of order max(gtol^-3 eps_H^3, eps_H^-3), each with products of order min(n, eps_H^{-1/2} log 1/eps_H). What was found of
-lambda_1 is in result.certificate: `curvature`, the lowest Ritz value; `bound`, -eps_H; `failure`, the probability that
+lambda_1 is in result.oracle: `curvature`, the lowest Ritz value; `bound`, -eps_H; `failure`, the probability that
 lambda_1 < bound in spite of it, 0 after n products; `products`. Where failure needs more than m products, they are not
 made, and the `failure` there is larger than what was asked for, up to 1: then nothing is certified. If a run ends for
 any other reason, curvature is nan, or the one that was found and could not be followed.
@@ -62,7 +62,7 @@ class Options(NamedTuple):
     backtrack: float = 0.5  # theta of the search, in (0, 1); [1] algorithm 3
     decrease: float = 0.2  # eta of the search in [1], in (0, 1)
     failure: float = 1e-6  # delta of [1]: probability of a wrong certificate, in (0, 1)
-    seed: int = 0  # of the random start of Lanczos, >= 0
+    oracle_seed: int = 0  # of the random start of Lanczos, >= 0
     m: int = 300  # most Lanczos steps, >= 1; a bound on memory
 
 
@@ -83,7 +83,7 @@ def result_fields(n, work, scale):
     found["curvature"] /= scale
     found["bound"] /= scale
     found["products"] = int(found["products"])
-    return {"certificate": found}
+    return {"oracle": found}
 
 
 class Plan(NamedTuple):
@@ -164,7 +164,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     withdraw(certificate)
     while reason in (RUNNING, GTOL):
         if rejections == 0 and reason == GTOL:  # 1
-            random_normal(options.seed + oracles, V[0])
+            random_normal(options.oracle_seed + oracles, V[0])
             oracles += 1
             ritz = smallest_eigenvalue(hvp, x, V, 0.0, d, memory, control, data)
             certify(ritz, n, options.eps_h, certificate)

@@ -98,6 +98,10 @@ PROBLEMS: dict[str, Problem] = {
     "double-well": saddles.DOUBLE_WELL,
     "double-well-at-saddle": saddles.DOUBLE_WELL_AT_SADDLE,
     "allen-cahn": saddles.ALLEN_CAHN,
+    "quartic-saddle": saddles.QUARTIC_SADDLE,
+    "quartic-saddle-turned": saddles.QUARTIC_SADDLE_TURNED,
+    "rank-1-factorization": saddles.RANK_1_FACTORIZATION,
+    "linear-network": saddles.LINEAR_NETWORK,
     # several minima
     "himmelblau": many_minima.HIMMELBLAU,
     "styblinski-tang": many_minima.STYBLINSKI_TANG,

@@ -9,6 +9,8 @@ References
 [2] Hilbert, Cohn-Vossen. Geometry and the imagination. Chelsea, 1952. Section 29 (the monkey saddle).
 [3] Chafee, Infante. A bifurcation problem for a nonlinear partial differential equation of parabolic type. Applicable
     Analysis 4 (1974) 17-37. doi:10.1080/00036817408839081
+[4] Ge, Lee, Ma. Matrix completion has no spurious local minimum. NIPS 2016. Section 3 (the rank-1 case).
+[5] Kawaguchi. Deep learning without poor local minima. NIPS 2016. Theorem 2.3.
 """
 # ruff: noqa: D103 - the formula stands above each problem; problem.py says what its three functions do
 
@@ -187,4 +189,250 @@ ALLEN_CAHN = Problem(
     f_saddle=lambda n: (0.25 * n,),
     traits=frozenset({"nonconvex", "saddle", "many-minima"}),
     reference="[3], discretised; the chain is ours",
+)
+
+
+# --- quartic saddle: sum s_i x_i^2 / 2 + x_i^4 / 4; s_i = -1 for the first ceil(n / 4) variables, else 1 ---
+
+
+def quartic_saddle(x):
+    n = x.shape[0]
+    f = 0.0
+    for i in range(n):
+        a = x[i] * x[i]
+        sign = -1.0 if 4 * i < n else 1.0
+        f += 0.5 * sign * a + 0.25 * a * a
+    return f
+
+
+def quartic_saddle_grad(x, g):
+    n = x.shape[0]
+    f = 0.0
+    for i in range(n):
+        a = x[i] * x[i]
+        sign = -1.0 if 4 * i < n else 1.0
+        f += 0.5 * sign * a + 0.25 * a * a
+        g[i] = x[i] * (sign + a)
+    return f
+
+
+def quartic_saddle_hvp(x, v, out):
+    n = x.shape[0]
+    for i in range(n):
+        sign = -1.0 if 4 * i < n else 1.0
+        out[i] = (sign + 3.0 * x[i] * x[i]) * v[i]
+
+
+def quartic_minimizers(n):
+    """Two of the 2^k: all signs alike."""
+    x = np.zeros(n)
+    x[: (n + 3) // 4] = 1.0
+    return np.array([x, -x])
+
+
+QUARTIC_SADDLE = Problem(
+    name="quartic-saddle",
+    fun=quartic_saddle,
+    fun_grad=quartic_saddle_grad,
+    hvp=quartic_saddle_hvp,
+    start=np.zeros,
+    n=12,
+    sizes=at_least(1),
+    f_star=lambda n: -0.25 * ((n + 3) // 4),
+    x_star=quartic_minimizers,
+    f_saddle=lambda n: tuple(-0.25 * k for k in range((n + 3) // 4)),
+    traits=frozenset({"nonconvex", "saddle", "many-minima"}),
+    reference="[1], of any index; starts at the saddle of the highest",
+)
+
+
+# --- the same, reflected: in y = x - 2 mean(x), so that no direction of curvature lies along an axis ---
+
+
+def quartic_saddle_turned(x):
+    n = x.shape[0]
+    m = 0.0
+    for i in range(n):
+        m += x[i]
+    m *= 2.0 / n
+    f = 0.0
+    for i in range(n):
+        y = x[i] - m
+        a = y * y
+        sign = -1.0 if 4 * i < n else 1.0
+        f += 0.5 * sign * a + 0.25 * a * a
+    return f
+
+
+def quartic_saddle_turned_grad(x, g):
+    n = x.shape[0]
+    m = 0.0
+    for i in range(n):
+        m += x[i]
+    m *= 2.0 / n
+    f, total = 0.0, 0.0
+    for i in range(n):
+        y = x[i] - m
+        a = y * y
+        sign = -1.0 if 4 * i < n else 1.0
+        f += 0.5 * sign * a + 0.25 * a * a
+        g[i] = y * (sign + a)
+        total += g[i]
+    for i in range(n):
+        g[i] -= 2.0 * total / n
+    return f
+
+
+def quartic_saddle_turned_hvp(x, v, out):
+    n = x.shape[0]
+    m, mv = 0.0, 0.0
+    for i in range(n):
+        m += x[i]
+        mv += v[i]
+    m *= 2.0 / n
+    mv *= 2.0 / n
+    total = 0.0
+    for i in range(n):
+        y = x[i] - m
+        sign = -1.0 if 4 * i < n else 1.0
+        out[i] = (sign + 3.0 * y * y) * (v[i] - mv)
+        total += out[i]
+    for i in range(n):
+        out[i] -= 2.0 * total / n
+
+
+def turned_minimizers(n):
+    """Two of the 2^k: reflections are their own inverses."""
+    y = quartic_minimizers(n)
+    return y - 2.0 * y.mean(axis=1, keepdims=True)
+
+
+QUARTIC_SADDLE_TURNED = Problem(
+    name="quartic-saddle-turned",
+    fun=quartic_saddle_turned,
+    fun_grad=quartic_saddle_turned_grad,
+    hvp=quartic_saddle_turned_hvp,
+    start=np.zeros,
+    n=12,
+    sizes=at_least(3),
+    f_star=lambda n: -0.25 * ((n + 3) // 4),
+    x_star=turned_minimizers,
+    f_saddle=lambda n: tuple(-0.25 * k for k in range((n + 3) // 4)),
+    traits=frozenset({"nonconvex", "saddle", "many-minima"}),
+    reference="[1], of any index and turned; starts at the saddle of the highest",
+)
+
+
+# --- rank 1 factorization: |xx' - M|^2 / 4, M = diag(1, (n-1)/n, .., 1/n); saddles at 0 and sqrt(m_i) e_i, i > 1 ---
+
+
+def rank_1_factorization(x):
+    n = x.shape[0]
+    xx, xmx, mm = 0.0, 0.0, 0.0
+    for i in range(n):
+        m = (n - i) / n
+        xx += x[i] * x[i]
+        xmx += m * x[i] * x[i]
+        mm += m * m
+    return 0.25 * (xx * xx - 2.0 * xmx + mm)
+
+
+def rank_1_factorization_grad(x, g):
+    n = x.shape[0]
+    xx, xmx, mm = 0.0, 0.0, 0.0
+    for i in range(n):
+        m = (n - i) / n
+        xx += x[i] * x[i]
+        xmx += m * x[i] * x[i]
+        mm += m * m
+    for i in range(n):
+        g[i] = (xx - (n - i) / n) * x[i]
+    return 0.25 * (xx * xx - 2.0 * xmx + mm)
+
+
+def rank_1_factorization_hvp(x, v, out):
+    n = x.shape[0]
+    xx, xv = 0.0, 0.0
+    for i in range(n):
+        xx += x[i] * x[i]
+        xv += x[i] * v[i]
+    for i in range(n):
+        out[i] = (xx - (n - i) / n) * v[i] + 2.0 * xv * x[i]
+
+
+RANK_1_FACTORIZATION = Problem(
+    name="rank-1-factorization",
+    fun=rank_1_factorization,
+    fun_grad=rank_1_factorization_grad,
+    hvp=rank_1_factorization_hvp,
+    start=lambda n: np.eye(n)[n - 1],  # steepest descent leads to the saddle with the most directions down, but 0
+    n=8,
+    sizes=at_least(2),
+    f_star=lambda n: 0.25 * sum((k / n) ** 2 for k in range(1, n)),
+    x_star=lambda n: np.array([np.eye(n)[0], -np.eye(n)[0]]),
+    f_saddle=lambda n: tuple(0.25 * sum((j / n) ** 2 for j in range(1, n + 1) if j != k) for k in (*range(1, n), 0)),
+    traits=frozenset({"nonconvex", "saddle", "many-minima"}),
+    reference="[4]",
+)
+
+
+# --- linear network of n layers, one neuron each: (x1 x2 .. xn - 1)^2 / 2 ---
+# Stationary where the product is 1, or where two variables are 0: a strict saddle if no third is, else degenerate.
+
+
+def linear_network(x):
+    product = 1.0
+    for i in range(x.shape[0]):
+        product *= x[i]
+    return 0.5 * (product - 1.0) * (product - 1.0)
+
+
+def linear_network_grad(x, g):
+    n = x.shape[0]
+    product = 1.0
+    for i in range(n):
+        product *= x[i]
+    for i in range(n):
+        others = 1.0
+        for k in range(n):
+            if k != i:
+                others *= x[k]
+        g[i] = (product - 1.0) * others
+    return 0.5 * (product - 1.0) * (product - 1.0)
+
+
+def linear_network_hvp(x, v, out):
+    n = x.shape[0]
+    product = 1.0
+    for i in range(n):
+        product *= x[i]
+    slope = 0.0  # of the product along v
+    for i in range(n):
+        others = 1.0
+        for k in range(n):
+            if k != i:
+                others *= x[k]
+        slope += others * v[i]
+    for i in range(n):
+        others, change = 1.0, 0.0
+        for k in range(n):
+            if k != i:
+                change = change * x[k] + others * v[k]
+                others *= x[k]
+        out[i] = slope * others + (product - 1.0) * change
+
+
+LINEAR_NETWORK = Problem(
+    name="linear-network",
+    fun=linear_network,
+    fun_grad=linear_network_grad,
+    hvp=linear_network_hvp,
+    start=lambda n: np.concatenate((np.zeros(2), np.ones(n - 2))),
+    n=3,
+    sizes=at_least(3),
+    f_star=0.0,
+    x_star=lambda n: np.ones((1, n)),
+    f_saddle=(0.5,),
+    traits=frozenset({"least-squares", "nonconvex", "saddle", "degenerate", "singular", "many-minima"}),
+    reference="[5], with one neuron a layer",
 )
