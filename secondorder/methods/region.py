@@ -18,6 +18,7 @@ from secondorder.control import (
 )
 from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.vectors import axpy, dot, norm_inf
+from secondorder.line_searches.trial import ROUNDING
 from secondorder.methods.step import RESOLUTION, stall_reason
 from secondorder.status import NOT_FINITE_STEP, RUNNING
 
@@ -27,16 +28,17 @@ MAX_REJECTIONS = 100  # in a row; each halves the step at least
 
 @leaf
 def reduction(f, ft, slope, slope_t, pred, g, gt):
-    """f - ft; where that and pred are both rounding, what the slopes say of it, if the gradient became smaller too.
+    """f - ft; where that and pred may both be rounding, what the slopes say of it, if the gradient became smaller too.
 
-    Else nan: there, a step that only seems to go down would be accepted for ever.
+    If it did not, f counts if it fell by more than the rounding of a single f; else nan: there, a step that only seems
+    to go down would be accepted for ever.
     """
     noise = RESOLUTION * abs(f)
     if pred > noise or not abs(ft - f) <= noise:
         return f - ft
     if dot(gt, gt) < dot(g, g):
         return -0.5 * (slope + slope_t)
-    return math.nan
+    return f - ft if f - ft > ROUNDING * abs(f) else math.nan
 
 
 @loop

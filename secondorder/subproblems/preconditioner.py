@@ -6,7 +6,8 @@ the inverse of a diagonal D ~ diag H that learns from each product of conjugate 
 
     D_i <- D_i - (D_i p_i)^2 / p'Dp + (Hp)_i^2 / p'Hp
 
-for a direction p with p'Hp > 0. D starts as p'Hp / p'p of the first direction.
+for a direction p with p'Hp > 0. D starts as p'Hp / p'p of the first direction, and is kept in units of the power of two
+below that: lengths in its norm then are free of the units of f.
 
 References
 ----------
@@ -39,7 +40,7 @@ class Preconditioner(NamedTuple):
     Y: object  # (m, n); and Y[0] the D that is to follow
     inv_sy: object  # (m,)
     a: object  # (m,) scratch
-    state: object  # (3,): newest, number of pairs, gamma
+    state: object  # (3,): newest, number of pairs, gamma; DIAGONAL: 0 once D has learnt, 1 once it is used, its unit
 
 
 @inlined
@@ -94,16 +95,17 @@ def learn(P, p, hp, php):
         return
     D, n = P.Y[0], p.shape[0]
     if P.state[0] < 0.0:  # the first product
-        P.state[0] = 0.0
         size = php / dot(p, p)
+        _, exponent = math.frexp(size)
+        P.state[0], P.state[2] = 0.0, math.ldexp(1.0, -exponent)
         for i in range(n):
-            D[i] = size
+            D[i] = P.state[2] * size
     pdp = 0.0
     for i in range(n):
         pdp += p[i] * D[i] * p[i]
     for i in range(n):
         dp = D[i] * p[i]
-        d = D[i] - dp / pdp * dp + hp[i] / php * hp[i]
+        d = D[i] - dp / pdp * dp + P.state[2] * (hp[i] / php * hp[i])
         if FLOOR * D[i] < d < math.inf:
             D[i] = d
 
