@@ -25,6 +25,25 @@ def searching_method(request):
     return request.param
 
 
+def tiny_steps(method):
+    """Options for steps that get nowhere for long; None: the method has no say in the length of a step."""
+    if METHODS[method].SEARCH:
+        return {"line_search": "fixed", "initial_step": "constant", "alpha": 1e-9}
+    if "delta_max" in METHODS[method].Options._fields:
+        return {"delta0": 1e-9, "delta_max": 1e-9}
+    return None
+
+
+# All methods look at clock and signals in the same place, control.py.
+SLOW = {method: tiny_steps(method) for method in METHODS if tiny_steps(method)}
+
+
+@pytest.fixture(params=list(SLOW))
+def slow_method(request):
+    """(name, options) of a method that takes tiny steps."""
+    return request.param, SLOW[request.param]
+
+
 @pytest.fixture(params=["numba", "python"])
 def backend(request):
     """The objective compiled, and in the interpreter."""

@@ -230,7 +230,9 @@ def test_everything_runs_without_compiling(program):
         seen = []
         for method in so.METHODS:
             for given in (jac, "2-point", "3-point", "cs"):
-                r = so.minimize(fun, [-1.2, 1.0], (10.0,), method, given, callback=seen.append, options={"gtol": 1e-4})
+                hess = None if so.METHODS[method].NEEDS == ("grad",) else "2-point"
+                options = {"gtol": 1e-4}
+                r = so.minimize(fun, [-1.2, 1.0], (10.0,), method, given, hess, callback=seen.append, options=options)
                 assert r.success, (method, given, r.message)
                 assert np.allclose(r.x, 1.0, atol=1e-2), r.x
             r = so.minimize(so.Objective(problem.fun_grad), problem.x0(), method=method, options={"history": True})
@@ -281,12 +283,13 @@ def test_compiled_and_uncompiled_solvers_take_the_same_steps(program):
 # ------------------------------------------------------------------------------------------------ Ctrl-C, the clock
 
 INTERRUPT = """
-    import os, signal, sys, threading, time
+    import json, os, signal, sys, threading, time
     import numpy as np
     from numba import njit
     import secondorder as so
 
     kind, method, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    tiny = json.loads(sys.argv[4])
 
     def fun(x):
         f = 0.0
@@ -303,9 +306,10 @@ INTERRUPT = """
     backend = "python"
     if kind == "compiled":
         fun, jac, backend = njit(fun), njit(jac), "numba"
-    slowly = {"line_search": "fixed", "initial_step": "constant", "alpha": 1e-9, "maxiter": 10**12, "time_limit": 60.0}
+    slowly = tiny | {"maxiter": 10**12, "time_limit": 60.0}
+    second = {} if so.METHODS[method].NEEDS == ("grad",) else {"hess": "2-point"}
     x0 = np.array([3.0, -2.0, 5.0])
-    so.minimize(fun, x0, method=method, jac=jac, backend=backend, options=slowly | {"maxiter": 3})
+    so.minimize(fun, x0, method=method, jac=jac, backend=backend, **second, options=slowly | {"maxiter": 3})
     random = np.random.default_rng(seed)
     for delay in random.uniform(0.02, 0.2, 5):
         sent = []
@@ -318,7 +322,7 @@ INTERRUPT = """
         sender = threading.Thread(target=send)
         sender.start()
         try:
-            so.minimize(fun, x0, method=method, jac=jac, backend=backend, options=slowly)
+            so.minimize(fun, x0, method=method, jac=jac, backend=backend, **second, options=slowly)
         except KeyboardInterrupt as error:
             late = time.monotonic() - sent[0]
             r = error.optimize_result
@@ -333,9 +337,9 @@ INTERRUPT = """
 
 
 @pytest.mark.parametrize("kind", ["compiled", "python"])
-@pytest.mark.parametrize("method", list(METHODS))
-def test_ctrl_c_ends_a_run_at_once_with_the_best_point(program, kind, method):
-    done = program(INTERRUPT, kind, method, 11)
+def test_ctrl_c_ends_a_run_at_once_with_the_best_point(program, kind, slow_method):
+    method, tiny = slow_method
+    done = program(INTERRUPT, kind, method, 11, json.dumps(tiny))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["clean"] * 5
 
@@ -378,14 +382,9 @@ def slow_gradient(x):
 
 
 @pytest.mark.parametrize("in_thread", [False, True])
-def test_a_time_limit_holds_in_any_thread(method, backend, in_thread):
-    options = {
-        "line_search": "fixed",
-        "initial_step": "constant",
-        "alpha": 1e-9,
-        "maxiter": 10**12,
-        "time_limit": 0.2,
-    }
+def test_a_time_limit_holds_in_any_thread(slow_method, backend, in_thread):
+    method, tiny = slow_method
+    options = tiny | {"maxiter": 10**12, "time_limit": 0.2}
     results = []
 
     def run():

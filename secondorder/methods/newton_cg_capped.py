@@ -78,6 +78,8 @@ def n_memory(n, options):
 
 def result_fields(n, work, scale):
     """What this method adds to the result; f was multiplied by `scale`."""
+    if n == 0:
+        return {}
     values = work.reshape(-1)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE].tolist()
     found = dict(zip(CERTIFICATE, values, strict=True))
     found["curvature"] /= scale
@@ -161,6 +163,8 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     plan = Plan(0.0, 0.0, False)
     f = values[F]
     reason = stopping_test(f, g, control)
+    if n == 0:  # rows of no numbers have no room for a certificate
+        return Outcome(reason, f, values[GNORM], counts[N_ITER])
     withdraw(certificate)
     while reason in (RUNNING, GTOL):
         if rejections == 0 and reason == GTOL:  # 1
