@@ -12,6 +12,8 @@ import numpy as np
 from secondorder.derivatives.definite_factors import definite_factors
 from secondorder.derivatives.returned import as_float, as_operator, store_gradient, store_matrix
 
+IN_ORDER = 32  # variables up to which products add in the order of compiled code, for the same bits; BLAS is faster
+
 _handles = itertools.count(1)
 _functions = {}
 
@@ -108,7 +110,13 @@ class InPython:
         if self.user_hessp is not None:
             store_gradient(self.user_hessp(x.copy(), v.copy(), *self.args), out)
             return
-        out[:] = self.matrix_for(x) @ v
+        H = self.matrix_for(x)
+        if isinstance(H, np.ndarray) and x.size <= IN_ORDER:
+            out[:] = 0.0
+            for j in range(x.size):
+                out += H[:, j] * v[j]
+        else:
+            out[:] = H @ v
 
     def matrix_for(self, x):
         """The user's Hessian at x, as it is; called once for each x."""

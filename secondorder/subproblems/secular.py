@@ -35,15 +35,18 @@ ACCURACY = 1e-12  # of |y|, relative
 
 @leaf
 def sums(w, c, mu):
-    """sum c_i^2 / d_i^2 and sum c_i^2 / d_i^3, where d_i = w_i - w_1 + mu; components with c_i = 0 add nothing."""
-    p2, p3 = 0.0, 0.0
+    """p2 = sum c_i^2 / d_i^2 and sum (c_i^2 / d_i^3) / p2, where d_i = w_i - w_1 + mu; c_i = 0 adds nothing."""
+    p2, q = 0.0, 0.0
+    for i in range(w.shape[0]):
+        if c[i] != 0.0:
+            y = c[i] / (w[i] - w[0] + mu)
+            p2 += y * y
     for i in range(w.shape[0]):
         if c[i] != 0.0:
             d = w[i] - w[0] + mu
             y = c[i] / d
-            p2 += y * y
-            p3 += y * y / d
-    return p2, p3
+            q += y * y / p2 / d  # the third power would underflow first
+    return p2, q
 
 
 @leaf
@@ -65,20 +68,20 @@ def finish(w, c, mu, tau, y):
 def shift(w, c, delta):
     """(mu, length along the first eigenvector) of the minimizer within the radius."""
     mu = max(w[0], 0.0)
-    p2, p3 = sums(w, c, mu)
+    p2, q = sums(w, c, mu)
     if w[0] > 0.0 and p2 <= delta * delta:  # inside
         return mu, 0.0
     for i in range(w.shape[0]):
         mu = max(mu, abs(c[i]) / delta - (w[i] - w[0]))
-    p2, p3 = sums(w, c, mu)
+    p2, q = sums(w, c, mu)
     if mu == 0.0 and p2 <= delta * delta:  # the hard case
         return mu, math.sqrt(delta * delta - p2)
     for _ in range(MAX_NEWTON):
         norm = math.sqrt(p2)
         if not norm > (1.0 + ACCURACY) * delta:
             break
-        mu += (norm - delta) / delta * (p2 / p3)
-        p2, p3 = sums(w, c, mu)
+        mu += (norm - delta) / delta / q
+        p2, q = sums(w, c, mu)
     return mu, 0.0
 
 
@@ -108,17 +111,16 @@ def cubic(w, c, sigma, y):
         elif root > 0.0:
             d = 2.0 * sigma * abs(c[i]) / (root - w[i])
         mu = max(mu, d - (w[i] - w[0]))
-    p2, p3 = sums(w, c, mu)
+    p2, q = sums(w, c, mu)
     lam = mu - w[0]
     if mu == 0.0 and math.sqrt(p2) <= lam / sigma:  # the hard case
         pred, norm = finish(w, c, mu, math.sqrt((lam / sigma) ** 2 - p2), y)
-        return pred - sigma * norm**3 / 3.0, norm
+        return pred - sigma * norm * norm * norm / 3.0, norm
     for _ in range(MAX_NEWTON):
         lam, norm = mu - w[0], math.sqrt(p2)
         if not lam < (1.0 - ACCURACY) * sigma * norm:
             break
-        step = (sigma / lam - 1.0 / norm) / (p3 / (p2 * norm) + sigma / (lam * lam))
-        mu += step
-        p2, p3 = sums(w, c, mu)
+        mu += (sigma / lam - 1.0 / norm) / (q / norm + sigma / lam / lam)
+        p2, q = sums(w, c, mu)
     pred, norm = finish(w, c, mu, 0.0, y)
-    return pred - sigma * norm**3 / 3.0, norm
+    return pred - sigma * norm * norm * norm / 3.0, norm
