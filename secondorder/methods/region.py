@@ -6,9 +6,11 @@ from secondorder.control import (
     EXPECTED,
     F_MIN,
     FIRST_EXPECTED,
+    GNORM,
     HOPED,
     N_RESTART,
     SLOPE,
+    START_GNORM,
     STOP,
     TRIAL_ALPHA,
     TRIAL_F,
@@ -20,7 +22,7 @@ from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.vectors import axpy, dot, norm_inf
 from secondorder.line_searches.trial import ROUNDING
 from secondorder.methods.step import RESOLUTION, stall_reason
-from secondorder.status import NOT_FINITE_STEP, RUNNING
+from secondorder.status import NO_DECREASE, NOT_FINITE_STEP, RUNNING
 
 MAX_BLIND = 4  # rejections in a row of steps whose predicted decrease f can't show: the rounding floor
 MAX_REJECTIONS = 100  # in a row; each halves the step at least
@@ -72,15 +74,18 @@ def after_rejection(x, xt, f, pred, rejections, control):
     counts, values = control.counts, control.values
     if stopped(control):
         return counts[STOP]
-    if rejections == 1:
-        values[FIRST_EXPECTED] = pred
+    if rejections == 1:  # after a restart the radius is still short: what was hoped for before it counts
+        values[FIRST_EXPECTED] = max(pred, values[HOPED]) if values[HOPED] < math.inf else pred
     blind = pred <= RESOLUTION * abs(f) and rejections >= MAX_BLIND
     if not blind and rejections < MAX_REJECTIONS and not same(x, xt):
         return RUNNING
     if not (math.isfinite(values[TRIAL_F]) and math.isfinite(values[TRIAL_SLOPE])):
         return NOT_FINITE_STEP
     values[EXPECTED] = values[FIRST_EXPECTED]  # the last trial is short because the others failed
-    return stall_reason(f, control)
+    reason = stall_reason(f, control)
+    # so may be the first one, if the radius was short: only a small gradient is evidence of rounding
+    small = values[GNORM] <= 1e-4 * values[START_GNORM] or values[GNORM] * norm_inf(x) <= 1e-6 * abs(f)
+    return reason if small else NO_DECREASE
 
 
 @leaf

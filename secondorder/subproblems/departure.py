@@ -73,8 +73,8 @@ def both_signs(fun_grad, x, f, g, alpha, v, gain, sign, xt, gt, control, data):
     if not stopped(control):
         second = trial(fun_grad, x, -sign * alpha, v, xt, gt, control, data)
     enough = f - max(gain, NOISE * abs(f))
-    if second < first - ALIKE * abs(f - first) or not first <= enough:
-        if second <= enough:
+    if second < first - ALIKE * abs(f - first) or not (first < f and first <= enough):
+        if second < f and second <= enough:
             return -sign * alpha, second
         return 0.0, f
     return sign * alpha, first
