@@ -173,7 +173,8 @@ _steihaug = entry(
 def by_gltr(H, g, delta, sigma=0.0, later=0.0):
     n, s = len(g), dirty(len(g))
     memory, Q = dirty(gltr.n_tridiagonal(n)), dirty(n + 1, n)
-    found = _gltr(*Product(H).arguments, np.zeros(n), g, np.linalg.norm(g), delta, sigma, memory, Q, s, later)
+    product = Product(H)  # owns what its arguments are the addresses of
+    found = _gltr(*product.arguments, np.zeros(n), g, np.linalg.norm(g), delta, sigma, memory, Q, s, later)
     return s, *found
 
 
