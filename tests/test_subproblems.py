@@ -6,7 +6,7 @@ On definite, indefinite, singular and zero matrices, with g in general position 
 import numpy as np
 import pytest
 
-from secondorder.jit import CALLED, f8, intp, matrix, tuple_type, typed, vector
+from secondorder.jit import ENTRY, f8, intp, matrix, tuple_type, typed, vector
 from secondorder.subproblems import definite, dogleg, gltr, limited_sr1, more_sorensen, secular, spectrum, subspace
 from secondorder.subproblems.preconditioner import NONE, n_pairs_memory, preconditioner_in
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg, walk
@@ -52,7 +52,8 @@ every = pytest.mark.parametrize(("name", "n", "hard"), EVERY)
 
 def python(function, result, *arguments):
     """The function as Python calls it."""
-    return typed(function, result(*arguments), flags=CALLED)
+    # no reference counting, as in kernels: views that these return are nobody's to give back
+    return typed(function, result(*arguments), flags=ENTRY)
 
 
 # --------------------------------------------------------------------------------------- the steps, each as f(H, g, ..)
