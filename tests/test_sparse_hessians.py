@@ -85,3 +85,9 @@ def test_what_has_no_sparse_hessian_is_told_so():
         run(hess=lambda x: hessian(x).toarray(), preconditioner="sparse-lu")
     with pytest.raises(ValueError, match="needs hess="):
         so.minimize(chained, np.ones(3), method="newton-cg", options={"preconditioner": "sparse-lu"})
+
+
+@pytest.mark.parametrize("method", ["newton-cg", "trust-exact"])
+def test_a_product_of_the_wrong_length_is_called_by_its_name(method):
+    with pytest.raises(ValueError, match=r"hessp must return an array of shape \(2,\)"):
+        so.minimize(chained, [-1.2, 1.0], method=method, jac=gradient, hessp=lambda x, v: np.ones(3), backend="python")

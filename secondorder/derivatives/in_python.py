@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from secondorder.derivatives.definite_factors import definite_factors
-from secondorder.derivatives.returned import as_float, as_operator, store_gradient, store_matrix
+from secondorder.derivatives.returned import as_float, as_operator, store_gradient, store_matrix, store_vector
 
 IN_ORDER = 32  # variables up to which products add in the order of compiled code, for the same bits; BLAS is faster
 
@@ -108,7 +108,7 @@ class InPython:
     def hvp(self, x, v, out):
         """out <- H(x) v, by the user's hess where there is no hessp; that is called once for each x."""
         if self.user_hessp is not None:
-            store_gradient(self.user_hessp(x.copy(), v.copy(), *self.args), out)
+            store_vector(self.user_hessp(x.copy(), v.copy(), *self.args), out, "hessp")
             return
         H = self.matrix_for(x)
         if isinstance(H, np.ndarray) and x.size <= IN_ORDER:
@@ -138,7 +138,7 @@ class InPython:
             store_matrix(self.user_hess(x.copy(), *self.args), H)
             return
         for k, e in enumerate(np.eye(x.size)):
-            store_gradient(self.user_hessp(x.copy(), e, *self.args), H[k])
+            store_vector(self.user_hessp(x.copy(), e, *self.args), H[k], "hessp")
         H[:] = 0.5 * (H + H.T)
 
 

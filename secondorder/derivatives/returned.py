@@ -47,14 +47,23 @@ def _as_float(value):
 
 def store_gradient(gradient, g):
     """g[:] = gradient, which must have g's shape."""
+    store_vector(gradient, g, "jac")
+
+
+def store_vector(gradient, g, name):
+    """g[:] = what the user's function `name` returned."""
     try:
         array = np.asarray(gradient)
     except ValueError:  # ragged
-        raise TypeError(f"jac must return an array of shape {g.shape}, as x; it returned {gradient!r:.100}") from None
+        raise TypeError(
+            f"{name} must return an array of shape {g.shape}, as x; it returned {gradient!r:.100}"
+        ) from None
     if array.shape != g.shape:
-        raise ValueError(f"jac must return an array of shape {g.shape}, as x; it returned one of shape {array.shape}")
+        raise ValueError(
+            f"{name} must return an array of shape {g.shape}, as x; it returned one of shape {array.shape}"
+        )
     if array.dtype.kind not in "fiubO":
-        raise TypeError(f"jac must return real numbers; it returned {gradient!r:.100}")
+        raise TypeError(f"{name} must return real numbers; it returned {gradient!r:.100}")
     g[:] = array
 
 
