@@ -315,9 +315,13 @@ def address_of(dispatcher, signature):
 
 
 def entry_point(dispatcher):
-    """The compiled function as Python calls it, without the dispatcher's look at the types of its arguments."""
+    """The compiled function as Python calls it, without the dispatcher's look at the types of its arguments.
+
+    Where the compiler is off, its arithmetic is as silent as compiled arithmetic: kernels test for inf and nan
+    themselves.
+    """
     if JIT_DISABLED:
-        return dispatcher
+        return np.errstate(all="ignore")(dispatcher)
     return next(iter(dispatcher.overloads.values())).entry_point
 
 
