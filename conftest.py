@@ -1,4 +1,4 @@
-"""Examples in docstrings that need an optional library are skipped where it isn't installed; names of tests are stable."""
+"""Examples that need an optional library are skipped where it is missing; names of tests hold no addresses."""
 
 import importlib.util
 import re
