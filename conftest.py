@@ -1,7 +1,6 @@
-"""Examples that need an optional library are skipped where it is missing; names of tests hold no addresses."""
+"""Examples in docstrings that need an optional library are skipped where it isn't installed."""
 
 import importlib.util
-import re
 
 import pytest
 
@@ -14,8 +13,3 @@ def pytest_collection_modifyitems(items):
         library = NEEDS.get(item.name)
         if library and importlib.util.find_spec(library) is None:
             item.add_marker(pytest.mark.skip(reason=f"{library} is not installed"))
-
-
-def pytest_itemcollected(item):
-    """No addresses in names: the processes of `pytest -n` must agree on them."""
-    item._nodeid = re.sub(r" at 0x[0-9a-f]+", "", item._nodeid)

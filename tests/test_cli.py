@@ -1,5 +1,6 @@
 """`python -m secondorder`: what it prints where, what it exits with, and that it never leaves a traceback."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -97,7 +98,9 @@ def test_wrong_usage_exits_with_2_and_says_why(arguments, said, capsys):
 
 def test_an_unknown_figure_format_is_refused_before_the_work(monkeypatch, tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(sys.modules["secondorder.compare"], "compare", lambda *a, **k: pytest.fail("it ran"))
+    monkeypatch.setattr(
+        importlib.import_module("secondorder.compare"), "compare", lambda *a, **k: pytest.fail("it ran")
+    )
     assert main([*SMALL, "--plot", str(tmp_path / "p.docx")]) == 1
     assert "must be one of" in capsys.readouterr().err
 

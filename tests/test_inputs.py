@@ -138,7 +138,7 @@ def test_a_start_that_is_not_finite_is_status_3_not_an_exception(method, backend
         (None, TypeError, ["x0", "real", "None"]),
         ([1.0, None], TypeError, ["x0", "real", "None"]),
         ([[1.0], [1.0, 2.0]], TypeError, ["x0", "real"]),
-        (object(), TypeError, ["x0", "real"]),
+        (object, TypeError, ["x0", "real"]),
         ({"a": 1.0}, TypeError, ["x0", "real"]),
         (np.array(["2020-01-01"], "datetime64[D]"), TypeError, ["x0", "real"]),
         (np.array([3], "timedelta64[s]"), TypeError, ["x0", "real"]),
