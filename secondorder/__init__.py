@@ -21,6 +21,7 @@ __all__ = [
     "LINE_SEARCHES",
     "METHODS",
     "PROBLEMS",
+    "BatchResult",
     "Certificate",
     "Objective",
     "OptimizeResult",
@@ -44,7 +45,9 @@ __all__ = [
     "lanczos",
     "least_squares",
     "minimize",
+    "minimize_batch",
     "minres",
+    "multistart",
     "scipy_method",
     "value_and_grad",
     "vjp",
@@ -54,6 +57,7 @@ __version__ = "0.1.0"
 
 # what only some runs need is imported on use
 _ON_USE = {
+    "BatchResult": "secondorder.batch",
     "PROBLEMS": "secondorder.problems",
     "Unsupported": "secondorder.derivatives.errors",
     "certify": "secondorder.certificate",
@@ -72,7 +76,9 @@ _ON_USE = {
     "jacobian": "secondorder.derivatives.transforms",
     "jvp": "secondorder.derivatives.transforms",
     "lanczos": "secondorder.matrix_free",
+    "minimize_batch": "secondorder.batch",
     "minres": "secondorder.matrix_free",
+    "multistart": "secondorder.batch",
     "value_and_grad": "secondorder.derivatives.transforms",
     "vjp": "secondorder.derivatives.transforms",
 }

@@ -19,6 +19,7 @@ Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address"
 """
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import math
@@ -45,7 +46,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.types import FunctionType
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
-from numba.extending import intrinsic, models, register_jitable, register_model  # noqa: F401 - for trampolines
+from numba.extending import intrinsic, models, register_jitable, register_model
 from numba.np.arrayobj import populate_array
 
 from secondorder.lean import KernelCompiler, SeldomCompiler, quicker_compilation
@@ -523,6 +524,36 @@ def loader(kind):
     return load
 
 
+@dataclasses.dataclass(frozen=True)
+class Batched:
+    """Type of the args of a batch: of those in `split` each problem gets its own entry along the first axis."""
+
+    whole: types.BaseTuple  # as they were given
+    split: tuple  # of bool
+
+    def __iter__(self):
+        """The types that the user's function is called with."""
+        return iter([_entry_type(kind) if split else kind for kind, split in zip(self.whole, self.split)])
+
+
+def _entry_type(array):
+    """Numba type of array[i]."""
+    if array.ndim == 1:
+        return array.dtype
+    return types.Array(array.dtype, array.ndim - 1, array.layout if array.layout == "C" else "A")
+
+
+@functools.cache
+def arguments(kind):
+    """What compiled code calls as load(data) for the user's args: of this type, or those of one problem of a batch."""
+    load = loader(kind.whole if isinstance(kind, Batched) else kind)
+    if not isinstance(kind, Batched):
+        return register_jitable(lambda data: load(data[0]))
+    parts = ", ".join(f"args[{i}][item]" if split else f"args[{i}]" for i, split in enumerate(kind.split))
+    pick = register_jitable(eval(f"lambda args, item: ({parts},)"))
+    return register_jitable(lambda data: pick(load(data[0]), data[1]))
+
+
 @functools.cache
 def _releaser(kind):
     load = loader(kind)
@@ -592,6 +623,12 @@ if JIT_DISABLED:
     def atomic_load(array, index):
         """array[index]."""
         return array[index]
+
+    def atomic_add(array, index, amount):
+        """array[index] += amount; returns what it was before."""
+        before = array[index]
+        array[index] += amount
+        return before
 
     def monotonic_ns():
         """Nanoseconds of the system's monotonic clock."""
@@ -762,6 +799,16 @@ else:
             return builder.load_atomic(builder.gep(view.data, [args[1]]), "monotonic", 8)
 
         return types.int64(array, types.intp), codegen
+
+    @intrinsic
+    def atomic_add(typingctx, array, index, amount):
+        """array[index] += amount, int64, in one piece for all threads; returns what it was before."""
+
+        def codegen(context, builder, sig, args):
+            view = context.make_array(sig.args[0])(context, builder, args[0])
+            return builder.atomic_rmw("add", builder.gep(view.data, [args[1]]), args[2], "monotonic")
+
+        return types.int64(array, types.intp, types.int64), codegen
 
     @intrinsic
     def run_pending_signals(typingctx):

@@ -24,6 +24,7 @@ from secondorder.jit import (
     FUN_GRAD,
     HESS,
     HVP,
+    Batched,
     Pinned,
     address_of,
     callee,
@@ -150,12 +151,14 @@ class Given(NamedTuple):
     hess: object = None
 
 
-def typed_objective(given, args, needs, backend="auto", own=trampolines.itself):
+def typed_objective(given, args, needs, backend="auto", own=trampolines.itself, split=()):
     """(the Typed, type of args): remembered, or compiled now. needs: of "fun", "grad", "hvp", "hess".
 
-    given: the fields of Given as a plain tuple, which is made faster.
+    given: the fields of Given as a plain tuple, which is made faster. split: in a batch, which args are one a problem.
     """
     args_type = type_of(args)
+    if any(split) and args_type is not None:
+        args_type = Batched(args_type, split)
     try:
         fun, jac, hessp, hess = given
         key = (

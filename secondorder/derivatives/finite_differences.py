@@ -1,6 +1,6 @@
 r"""Gradients by differences of f, from nothing but a typed fun. Compiled once for all objectives.
 
-`data[0]` is here the address of three integers: the address of fun, and the data of fun itself.
+`data[0]` is here the address of two integers: the address of fun, and fun's own `data[0]`.
 
     2-point   g_i = (f(x + h e_i) - f(x)) / h,              h = eps^(1/2) sign(x_i) max(1, |x_i|)
     3-point   g_i = (f(x + h e_i) - f(x - h e_i)) / (2 h),  h = eps^(1/3) max(1, |x_i|)
@@ -17,35 +17,35 @@ from secondorder.jit import FUN, JIT_DISABLED, function_at, inlined, intp, loade
 EPS = 2.0**-52
 
 _fun_at = function_at(FUN)
-_frame = types.UniTuple(intp, 3)
+_frame = types.UniTuple(intp, 2)
 _load_frame = loader(_frame)
 
 
 def frame(fun_address, address):
-    """(owner, address) of the three integers; the owner keeps them alive."""
+    """(owner, address) of the two integers; the owner keeps them alive."""
     if JIT_DISABLED:
-        return None, (fun_address, address, 0)
-    owner = np.array([fun_address, address, 0], np.int64)
+        return None, (fun_address, address)
+    owner = np.array([fun_address, address], np.int64)
     return owner, owner.ctypes.data
 
 
 @inlined
 def unframed(data):
     """The objective's own data, from those of differences."""
-    _, address, item = _load_frame(data[0])
-    return address, item
+    _, address = _load_frame(data[0])
+    return address, data[1]
 
 
 def value(x, data):
     """f(x), where the data are those of differences."""
-    fun_address, address, item = _load_frame(data[0])
-    return _fun_at(fun_address)(x, (address, item))
+    fun_address, address = _load_frame(data[0])
+    return _fun_at(fun_address)(x, (address, data[1]))
 
 
 def two_point(x, g, data):
     """f(x); g <- forward differences. n + 1 evaluations."""
-    fun_address, address, item = _load_frame(data[0])
-    fun, inner = _fun_at(fun_address), (address, item)
+    fun_address, address = _load_frame(data[0])
+    fun, inner = _fun_at(fun_address), (address, data[1])
     f = fun(x, inner)
     for i in range(x.shape[0]):
         x_i = x[i]
@@ -60,8 +60,8 @@ def two_point(x, g, data):
 
 def three_point(x, g, data):
     """f(x); g <- central differences. 2 n + 1 evaluations."""
-    fun_address, address, item = _load_frame(data[0])
-    fun, inner = _fun_at(fun_address), (address, item)
+    fun_address, address = _load_frame(data[0])
+    fun, inner = _fun_at(fun_address), (address, data[1])
     for i in range(x.shape[0]):
         x_i = x[i]
         h = EPS ** (1.0 / 3.0) * max(1.0, abs(x_i))

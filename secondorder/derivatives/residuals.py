@@ -21,9 +21,9 @@ from secondorder.jit import (
     LOSS,
     PRODUCT,
     RESIDUAL,
+    arguments,
     function_at,
     intp,
-    loader,
     typed,
     vector,
 )
@@ -135,7 +135,7 @@ def _store_jacobian(value, J):
 
 def first(user, args, own=itself):
     """first(x, address) -> (r, did it write into x?) from user(x, *args) -> r, for Python. x is put right again."""
-    load = loader(args)
+    load = arguments(args)
 
     def call(x, address):
         before = x.copy()
@@ -152,10 +152,10 @@ def first(user, args, own=itself):
 
 def residual(user, args, own=itself):
     """residual(x, r, data) from user(x, *args) -> r."""
-    load = loader(args)
+    load = arguments(args)
 
     def call(x, r, data):
-        store_residuals(user(own(x), *load(data[0])), r)
+        store_residuals(user(own(x), *load(data)), r)
         return 0.0
 
     return typed(call, RESIDUAL)
@@ -163,10 +163,10 @@ def residual(user, args, own=itself):
 
 def jacobian_returned(user_jac, args, own=itself):
     """jacobian from user_jac(x, *args) -> J (m, n)."""
-    load = loader(args)
+    load = arguments(args)
 
     def call(x, r, J, data):
-        store_jacobian(user_jac(own(x), *load(data[0])), J)
+        store_jacobian(user_jac(own(x), *load(data)), J)
         return 0.0
 
     return typed(call, JACOBIAN)
@@ -174,13 +174,13 @@ def jacobian_returned(user_jac, args, own=itself):
 
 def jacobian_forward(jvp, args, key=None):
     """jacobian from the generated jvp(x, v, *args) -> (r, J v): a column a time."""
-    load = loader(args)
+    load = arguments(args)
 
     def call(x, r, J, data):
         v = np.zeros(x.shape[0])
         for k in range(x.shape[0]):
             v[k] = 1.0
-            _, column = jvp(x, v, *load(data[0]))
+            _, column = jvp(x, v, *load(data))
             store_residuals(column, J[k])
             v[k] = 0.0
         return 0.0
@@ -193,11 +193,11 @@ def jacobian_reverse(vjp, args, key=None, one=False):
 
     one: the residual is a number, and so is w.
     """
-    load = loader(args)
+    load = arguments(args)
 
     def call_one(x, r, J, data):
         g = np.empty(x.shape[0])
-        vjp(x, *load(data[0]), 1.0, g)
+        vjp(x, *load(data), 1.0, g)
         for k in range(x.shape[0]):
             J[k, 0] = g[k]
         return 0.0
@@ -206,7 +206,7 @@ def jacobian_reverse(vjp, args, key=None, one=False):
         w, g = np.zeros(r.shape[0]), np.empty(x.shape[0])
         for i in range(r.shape[0]):
             w[i] = 1.0
-            vjp(x, *load(data[0]), w, g)
+            vjp(x, *load(data), w, g)
             for k in range(x.shape[0]):
                 J[k, i] = g[k]
             w[i] = 0.0
@@ -217,10 +217,10 @@ def jacobian_reverse(vjp, args, key=None, one=False):
 
 def jvp_generated(jvp, args, key=None):
     """jvp(x, v, u, data) from the generated jvp(x, v, *args) -> (r, J v)."""
-    load = loader(args)
+    load = arguments(args)
 
     def call(x, v, u, data):
-        _, product = jvp(x, v, *load(data[0]))
+        _, product = jvp(x, v, *load(data))
         store_residuals(product, u)
         return 0.0
 
@@ -229,14 +229,14 @@ def jvp_generated(jvp, args, key=None):
 
 def vjp_generated(vjp, args, key=None, one=False):
     """vjp(x, u, v, data) from the generated vjp(x, *args, u, v). one: the residual is a number, and so is u there."""
-    load = loader(args)
+    load = arguments(args)
 
     def call_one(x, u, v, data):
-        vjp(x, *load(data[0]), u[0], v)
+        vjp(x, *load(data), u[0], v)
         return 0.0
 
     def call(x, u, v, data):
-        vjp(x, *load(data[0]), u, v)
+        vjp(x, *load(data), u, v)
         return 0.0
 
     return typed(call_one if one else call, PRODUCT, key)
@@ -244,10 +244,10 @@ def vjp_generated(vjp, args, key=None, one=False):
 
 def product_returned(user, args, own=itself):
     """jvp or vjp from user(x, v, *args) -> the product."""
-    load = loader(args)
+    load = arguments(args)
 
     def call(x, v, out, data):
-        store_gradient(user(own(x), v, *load(data[0])), out)
+        store_gradient(user(own(x), v, *load(data)), out)
         return 0.0
 
     return typed(call, PRODUCT)
@@ -268,7 +268,7 @@ def loss(user):
 
 def complex_step(user, args, own=itself):
     """jacobian by the complex step, checked as in trampolines.complex_step."""
-    load = loader(args)
+    load = arguments(args)
 
     def call(x, r, J, data):
         z = x.astype(np.complex128)
@@ -276,7 +276,7 @@ def complex_step(user, args, own=itself):
         for k in range(x.shape[0]):
             h = 1e-30 * max(1.0, abs(x[k]))
             z[k] = complex(x[k], h)
-            value = user(own(z), *load(data[0]))
+            value = user(own(z), *load(data))
             if value.shape[0] != r.shape[0]:
                 raise ValueError("residual returned another number of residuals than at x0")
             for i in range(r.shape[0]):
@@ -286,7 +286,7 @@ def complex_step(user, args, own=itself):
             z[k] = x[k]
         for k in range(x.shape[0]):
             z[k] = complex(x[k], 1e-60)
-        value = user(own(z), *load(data[0]))
+        value = user(own(z), *load(data))
         for i in range(r.shape[0]):
             if abs(complex(value[i]).imag / 1e-60 - total[i]) > 1e-6 * size:
                 raise ValueError(
@@ -303,13 +303,13 @@ def complex_step(user, args, own=itself):
 
 def value(x, r, data):
     """residual, where the data are those of differences."""
-    address, inner, item = _load_frame(data[0])
-    return _residual_at(address)(x, r, (inner, item))
+    address, inner = _load_frame(data[0])
+    return _residual_at(address)(x, r, (inner, data[1]))
 
 
 def two_point(x, r, J, data):
     """J <- forward differences; steps as in `finite_differences`. n evaluations."""
-    address, inner, item = _load_frame(data[0])
+    address, inner = _load_frame(data[0])
     residual = _residual_at(address)
     for k in range(x.shape[0]):
         x_k = x[k]
@@ -317,7 +317,7 @@ def two_point(x, r, J, data):
         x[k] = x_k - h if x_k < 0.0 else x_k + h
         h = x[k] - x_k  # the step as it was rounded
         column = J[k]
-        residual(x, column, (inner, item))
+        residual(x, column, (inner, data[1]))
         x[k] = x_k
         for i in range(r.shape[0]):
             column[i] = (column[i] - r[i]) / h
@@ -326,7 +326,7 @@ def two_point(x, r, J, data):
 
 def three_point(x, r, J, data):
     """J <- central differences. 2 n evaluations."""
-    address, inner, item = _load_frame(data[0])
+    address, inner = _load_frame(data[0])
     residual, below = _residual_at(address), np.empty(r.shape[0])
     for k in range(x.shape[0]):
         x_k = x[k]
@@ -334,10 +334,10 @@ def three_point(x, r, J, data):
         column = J[k]
         x[k] = x_k - h
         h = -x[k]
-        residual(x, below, (inner, item))
+        residual(x, below, (inner, data[1]))
         x[k] = x_k + EPS ** (1.0 / 3.0) * max(1.0, abs(x_k))
         h += x[k]
-        residual(x, column, (inner, item))
+        residual(x, column, (inner, data[1]))
         x[k] = x_k
         for i in range(r.shape[0]):
             column[i] = (column[i] - below[i]) / h

@@ -1,0 +1,319 @@
+"""Many problems: worker threads take one after another from a queue, each with one workspace for all of its problems.
+
+    one problem   `solve_item`: what `serial` does for a single one, start to end, in compiled code
+    one worker    `work_off`: takes chunks of problems from the queue until it is empty or halted
+    all           `Batch`: the arrays, the threads, exceptions, Ctrl-C
+
+Workers run without the GIL and share nothing but the queue's counters, so a problem's bits do not depend on their
+number. An exception in the user's function leaves the compiled code, is noted for its problem, and the worker goes on
+where it was.
+"""
+
+import concurrent.futures
+import functools
+import math
+import os
+import time
+
+import numpy as np
+
+from secondorder.backends import serial, threads
+from secondorder.control import (
+    AXPY,
+    CONTROL,
+    COUNTDOWN,
+    DEADLINE,
+    FUN_PER_GRAD,
+    G_ROW,
+    GNORM,
+    GRAD_PER_PRODUCT,
+    LEFT_BEST,
+    LOOKED,
+    MISUSE,
+    N_FUN,
+    N_GRAD,
+    N_HESS,
+    N_HVP,
+    N_ITER,
+    N_RESTART,
+    N_SKIP,
+    OVERRUN,
+    POLLED,
+    SCALE,
+    SIGNALS,
+    STOP,
+    STRIDE,
+    THRESHOLD,
+    F,
+    value_and_gradient,
+)
+from secondorder.jit import (
+    FUN_GRAD,
+    Native,
+    address_of,
+    atomic_add,
+    atomic_load,
+    borrowed,
+    compiled,
+    entry_point,
+    function_at,
+    integers,
+    intp,
+    leaf,
+    loader,
+    matrix,
+    reference_at,
+    tuple_type,
+    types,
+    vector,
+)
+from secondorder.linalg import chunks
+from secondorder.linalg.vectors import copy, norm_inf
+from secondorder.status import CANCEL, MAXITER, RAISED, RUNNING, SIGNAL, TIME
+
+# queue: shared by all workers
+NEXT = 0  # the first problem that nobody has taken
+HALT = 1  # why all are to stop, or RUNNING
+DONE = 2  # problems that came to an end
+N_QUEUE = 3
+
+# place: of one worker, so that it can go on after an exception
+ITEM = 0
+LAST = 1
+
+# columns of `numbers` and `reals`
+NUMBERS = ("reason", "nit", "nfev", "njev", "nhev", "nrestart", "nskip")
+REALS = ("fun", "optimality", "threshold")
+
+integer_matrix = types.Array(types.int64, 2, "C")
+SOLVE_ITEM = intp(intp, vector, intp)  # solve_item(job, x, item) -> reason
+WORK_OFF = intp(intp, intp, integers, integers, integers, integers, intp, matrix, matrix, integer_matrix, matrix)
+
+_load_job = loader(tuple_type(*[intp] * 8))
+_entry_at, _solve_item_at = function_at(serial.ENTRY), function_at(SOLVE_ITEM)
+_fun_grad_at, _control_at = function_at(FUN_GRAD), reference_at(CONTROL)
+_scratch_at = loader(tuple_type(matrix, vector))
+
+
+def solve_item(job, x, item):
+    """One problem from its start at x; x <- where it ends, work[counts[G_ROW]] the gradient there."""
+    entry, program, scratch, control_address, fun, fun_grad, second, address = _load_job(job)
+    reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
+    control = _control_at(control_address)
+    if control.counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
+        work, _ = _scratch_at(scratch)
+        return_to_best(_fun_grad_at(fun_grad), borrowed(x), work[0], control, (address, item))
+    return reason
+
+
+@leaf
+def return_to_best(fun_grad, x, g, control, data):
+    """x <- the best point accepted, g <- its gradient: one more evaluation."""
+    counts, values, stop = control.counts, control.values, control.counts[STOP]
+    copy(control.best, x)
+    f = value_and_gradient(fun_grad, x, g, control, data)
+    counts[LEFT_BEST] = counts[G_ROW] = 0
+    counts[STOP] = stop
+    values[F], values[GNORM] = f, norm_inf(g)
+
+
+@leaf
+def begin(template, numbers):
+    """Control numbers as at the start, but for those of the clock."""
+    countdown, stride, looked, polled = numbers[COUNTDOWN], numbers[STRIDE], numbers[LOOKED], numbers[POLLED]
+    for k in range(numbers.shape[0]):
+        numbers[k] = template[k]
+    numbers[COUNTDOWN], numbers[STRIDE], numbers[LOOKED], numbers[POLLED] = countdown, stride, looked, polled
+
+
+@leaf
+def report(item, reason, control, work, G, numbers, reals):
+    """Write what came of a problem into its rows."""
+    counts, values = control.counts, control.values
+    unit = values[SCALE]
+    row = numbers[item]
+    row[0], row[1], row[2], row[3] = reason, counts[N_ITER], counts[N_FUN], counts[N_GRAD]
+    row[4], row[5], row[6] = counts[N_HVP] + counts[N_HESS], counts[N_RESTART], counts[N_SKIP]
+    reals[item, 0], reals[item, 1], reals[item, 2] = values[F] / unit, values[GNORM] / unit, values[THRESHOLD] / unit
+    g = work[counts[G_ROW]]
+    for i in range(g.shape[0]):
+        G[item, i] = g[i] / unit
+
+
+def work_off(solve, job, template, own_numbers, queue, place, chunk, X, G, numbers, reals):
+    """Solve problems until there are none or all are halted. Returns 0, or what a function did that it may not."""
+    _, _, scratch, control_address, _, _, _, _ = _load_job(job)
+    control = _control_at(control_address)
+    work, _ = _scratch_at(scratch)
+    counts = control.counts
+    while True:
+        if place[ITEM] >= place[LAST]:
+            place[ITEM] = atomic_add(queue, NEXT, chunk)
+            place[LAST] = min(place[ITEM] + chunk, X.shape[0])
+            if place[ITEM] >= X.shape[0]:
+                return 0
+        while place[ITEM] < place[LAST]:
+            item = place[ITEM]
+            begin(template, own_numbers)
+            if atomic_load(queue, HALT) != RUNNING:
+                return 0
+            reason = _solve_item_at(solve)(job, X[item], item)
+            if reason == RAISED:
+                queue[HALT] = CANCEL
+                return counts[MISUSE]
+            report(item, reason, control, work, G, numbers, reals)
+            if reason in (TIME, SIGNAL, CANCEL):
+                queue[HALT] = reason
+            place[ITEM] = item + 1
+            atomic_add(queue, DONE, 1)
+
+
+@functools.cache
+def compiled_worker():
+    """`work_off`, for all methods."""
+    return compiled(work_off, WORK_OFF, "entry")
+
+
+@functools.cache
+def compiled_item():
+    """`solve_item`, for all methods."""
+    return compiled(solve_item, SOLVE_ITEM)
+
+
+class Worker:
+    """A workspace, a control block and a place in the queue."""
+
+    def __init__(self, plan, typed, bound, n, watch):
+        sizes, start = plan.start(n)
+        self.space = space = serial.Space(*sizes)
+        counts, _, template = serial.control_numbers(start)
+        if typed.derivatives != "given":
+            counts[FUN_PER_GRAD] = typed.cost(n)
+        if typed.gradients_per_product:
+            counts[GRAD_PER_PRODUCT] = typed.gradients_per_product
+        program = plan.program
+        if n >= chunks.LONG:  # threads are for problems here, not within one
+            program = plan.program_for(n, counts)
+            counts[AXPY : AXPY + len(chunks.KERNELS)] = threads.addresses(False)
+        counts[DEADLINE], counts[SIGNALS] = watch
+        self.template = np.frombuffer(template, np.int64)
+        self.numbers = np.frombuffer(space.numbers, np.int64)
+        self.numbers[:] = self.template
+        entry = address_of(serial.compiled_entry(plan.second), serial.ENTRY)
+        second = typed.hvp or typed.hess
+        native = space.scratch.address, space.control.address
+        self.job = Native((entry, program.address, *native, typed.fun, typed.fun_grad, second, bound.address))
+        self.place = np.zeros(2, np.int64)
+
+    @property
+    def item(self):
+        """The problem that is being solved."""
+        return int(self.place[ITEM])
+
+
+class Batch:
+    """The arrays of a batch and its workers. X: (B, n), solved in place."""
+
+    def __init__(self, plan, typed, bound, X, n_workers):
+        self.plan, self.typed, self.bound, self.X = plan, typed, bound, X
+        self.B, self.n = X.shape
+        self.G = np.full(X.shape, math.nan)
+        self.numbers = np.zeros((self.B, len(NUMBERS)), np.int64)
+        self.numbers[:, 0] = RUNNING
+        self.reals = np.full((self.B, len(REALS)), math.nan)
+        self.queue = np.array([0, RUNNING, 0], np.int64)
+        self.n_workers = max(1, min(n_workers, self.B))
+        # some twenty chunks a worker, so that the last ones end together; not so small that the counter is contended
+        self.chunk = max(1, min(1024, self.B // (20 * self.n_workers)))
+        self.solve = address_of(compiled_item(), SOLVE_ITEM)
+        self.enter = entry_point(compiled_worker())
+        self.raised = {}  # problem -> exception
+        self.first_error = None
+
+    def run(self, on_error, progress=None):
+        """Solve all. on_error: "raise", or "return": an exception ends its own problem only."""
+        limit = self.plan.run.time_limit
+        deadline = time.monotonic_ns() + int(1e9 * min(limit, 1e9)) if limit < math.inf else 0
+        alone = self.n_workers == 1 and progress is None
+        workers = [
+            Worker(self.plan, self.typed, self.bound, self.n, (deadline, int(alone))) for _ in range(self.n_workers)
+        ]
+        if alone:
+            self.work(workers[0], on_error)
+        else:
+            self.share(workers, on_error, progress)
+        left = self.numbers[:, 0] == RUNNING
+        self.numbers[left, 0] = self.queue[HALT]
+        return int(self.queue[HALT])
+
+    def share(self, workers, on_error, progress):
+        """A thread for each worker; this one waits, shows progress and listens to Ctrl-C."""
+        with concurrent.futures.ThreadPoolExecutor(len(workers), "secondorder") as pool:
+            running = [pool.submit(self.work, worker, on_error) for worker in workers]
+            try:
+                while concurrent.futures.wait(running, 0.05 if progress else 0.2).not_done:
+                    if progress is not None:
+                        progress(int(self.queue[DONE]))
+            except KeyboardInterrupt:
+                self.halt(SIGNAL, workers)
+            if progress is not None:
+                progress(int(self.queue[DONE]))
+        for future in running:
+            future.result()
+
+    def halt(self, reason, workers):
+        """Ask all workers to stop."""
+        self.queue[HALT] = reason  # first: a worker looks at it after it has begun a problem
+        for worker in workers:
+            worker.space.counts[STOP] = reason
+
+    def work(self, worker, on_error):
+        """One worker until the queue is empty or halted."""
+        while True:
+            try:
+                misuse = self.enter(
+                    self.solve,
+                    worker.job.address,
+                    worker.template,
+                    worker.numbers,
+                    self.queue,
+                    worker.place,
+                    self.chunk,
+                    self.X,
+                    self.G,
+                    self.numbers,
+                    self.reals,
+                )
+            except Exception as error:
+                self.note(worker, error)
+                if on_error == "raise":
+                    self.queue[HALT] = CANCEL
+                    self.first_error = self.first_error or error
+                    return
+                continue
+            if misuse == OVERRUN:
+                self.first_error = ValueError(
+                    f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
+                )
+            elif misuse:
+                self.first_error = serial.WroteX()
+            return
+
+    def note(self, worker, error):
+        """The user's function raised: keep the best point of that problem, and step over it."""
+        item, counts, values = worker.item, worker.space.counts, worker.space.values
+        unit = values[SCALE]
+        if counts[LEFT_BEST]:
+            self.X[item] = worker.space.best
+        self.raised[item] = error
+        self.numbers[item] = (
+            RAISED, counts[N_ITER], counts[N_FUN], counts[N_GRAD], counts[N_HVP] + counts[N_HESS],
+            counts[N_RESTART], counts[N_SKIP],
+        )  # fmt: skip
+        self.reals[item] = values[F] / unit, values[GNORM] / unit, values[THRESHOLD] / unit
+        worker.place[ITEM] = item + 1
+
+
+def cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

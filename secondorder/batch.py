@@ -1,0 +1,478 @@
+"""The front door for many problems: minimize_batch() and multistart(). The story of `minimize`, B times over.
+
+1  X0 is copied, the options checked, each of args found to be shared or one per problem
+2  the objective becomes typed functions that pick the args of their problem
+3  worker threads solve one problem after another (`backends.batch`)
+4  what came of all becomes one result of arrays
+"""
+
+import math
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from secondorder.backends import batch, serial
+from secondorder.derivatives.trampolines import copied
+from secondorder.jit import type_of
+from secondorder.minimize import check_functions, find_plan, minimize, start_vector
+from secondorder.objective import typed_objective
+from secondorder.result import OptimizeResult
+from secondorder.status import CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL
+
+
+class BatchResult(OptimizeResult):
+    """The results of a batch: arrays with one entry per problem.
+
+    Attributes
+    ----------
+    x : ndarray, shape (B, n)
+        The points, as in `OptimizeResult.x`.
+    fun : ndarray, shape (B,)
+        f there; nan for a problem that was not begun.
+    jac : ndarray, shape (B, n)
+        The gradients there; nan where none was computed.
+    success : ndarray of bool, shape (B,)
+        status == 0.
+    status : ndarray of int, shape (B,)
+        As in `OptimizeResult.status`. Problems that were not begun have that of what ended the batch.
+    optimality : ndarray, shape (B,)
+        |jac|_inf.
+    nit, nfev, njev, nhev : ndarray of int, shape (B,)
+        Counts.
+    errors : dict
+        problem -> exception that the user's function raised there, with ``options={"on_error": "return"}``.
+    message : str
+        How many problems ended for which reason.
+    batched : tuple of bool
+        Which of args had an entry per problem.
+    workers : int
+        Threads used.
+    elapsed : float
+        Seconds for all.
+    method, derivatives, backend : str
+        As in `OptimizeResult`.
+    """
+
+    def problem(self, i):
+        """The result of problem i as `minimize` gives it: with reason, message and criteria."""
+        i = range(len(self["fun"]))[i]
+        reason = REASONS[int(self["_reasons"][i])]
+        threshold, gnorm = float(self["_thresholds"][i]), float(self["optimality"][i])
+        result = OptimizeResult(
+            x=self["x"][i],
+            fun=float(self["fun"][i]),
+            jac=self["jac"][i],
+            success=bool(self["success"][i]),
+            status=int(self["status"][i]),
+            message=reason.sentence,
+            reason=reason.name,
+            criteria=({"name": "gtol", "value": gnorm, "threshold": threshold, "met": gnorm <= threshold},),
+            optimality=gnorm,
+        )
+        for name in batch.NUMBERS[1:]:
+            result[name] = int(self[name][i])
+        for name in ("method", "derivatives", "backend"):
+            result[name] = self[name]
+        if i in self["errors"]:
+            error = self["errors"][i]
+            result["message"] = f"{type(error).__name__}: {error}"
+        return result
+
+    def __repr__(self):
+        shown = OptimizeResult({name: value for name, value in self.items() if not name.startswith("_")})
+        return repr(shown)
+
+
+def minimize_batch(
+    fun,
+    X0,
+    args=(),
+    method=None,
+    jac=None,
+    hess=None,
+    hessp=None,
+    tol=None,
+    options=None,
+    *,
+    batched=None,
+    workers=None,
+    device="cpu",
+    backend="auto",
+    progress=False,
+):
+    """Minimize many functions of the same form, each from its own start and with its own data.
+
+    Each problem takes its own path, stops when it is done and has its own status; what comes out has the same bits as
+    from `minimize` problem by problem, for any number of threads. What a single call costs beside the solver is paid
+    once for all.
+
+    Parameters
+    ----------
+    fun, method, jac, hess, hessp, tol, backend
+        As in `minimize`; fun gets the args of one problem. The default method is "l-bfgs". A function that Numba can't
+        compile is solved for in Python, one problem after another.
+    X0 : array_like, shape (B, n)
+        Starts. Of shape (n,) if an entry of args has an axis of problems: all start there.
+    args : tuple, optional
+        Further arguments of fun, each shared by all problems or, with a first axis of length B, one per problem:
+        problem i gets ``a[i]``, a number if a has one axis.
+    options : dict, optional
+        As in `minimize`; ``time_limit`` holds for the whole batch. ``on_error="return"``: an exception in fun ends its
+        own problem with status 6 and the batch goes on; by default it ends the batch. ``history`` and ``disp`` are for
+        single runs, and refused.
+    batched : sequence of bool, optional
+        Which of args have an entry per problem. Default: arrays of two or more axes whose first has length B. An array
+        of one axis and length B could be either: then `batched` must say.
+    workers : int, optional
+        Threads; default one a core. -1, as in SciPy, is the default too.
+    device : "cpu"
+        Where it runs.
+    progress : bool or callable
+        True: a tqdm bar on stderr; a callable gets the number of problems done, some times a second.
+
+    Returns
+    -------
+    BatchResult
+        Arrays; ``result.problem(i)`` is what `minimize` would have returned.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are wrong, before anything is evaluated.
+    Exception
+        Whatever fun raises; its attribute ``optimize_result`` has what was done, as has Ctrl-C's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def misfit(p, t, y):
+    ...     return np.sum((p[0] * np.exp(-p[1] * t) - y) ** 2)
+    >>> t = np.linspace(0.0, 2.0, 20)
+    >>> rates = np.array([[0.5], [1.0], [2.0]])
+    >>> result = so.minimize_batch(misfit, [1.0, 1.0], args=(t, 3.0 * np.exp(-rates * t)), method="bfgs")
+    >>> result.x.round(3)
+    array([[3. , 0.5],
+           [3. , 1. ],
+           [3. , 2. ]])
+    """
+    begun = time.perf_counter()
+    # 1 the arguments
+    if type(args) is not tuple:
+        args = (args,)
+    check_functions(fun, jac, hess, hessp, None, backend)
+    check_device(device)
+    X, split = starts_and_split(X0, args, batched)
+    n_workers = count_of_workers(workers)
+    jac = jac.lower() if isinstance(jac, str) else jac
+    for name in ("history", "disp"):
+        if options and options.get(name):
+            raise ValueError(
+                f"option {name}={options[name]!r} is for single runs; use minimize for the problem in question"
+            )
+    plan = find_plan(method, tol, options, False)
+
+    # 2 the objective
+    given = fun, jac, hessp, hess
+    args = tuple([np.ascontiguousarray(a) if of_each else a for a, of_each in zip(args, split)])
+    typed, _ = typed_objective(given, args, plan.needs, backend, split=split)
+    if typed.in_python is not None:
+        return one_by_one(X, split, args, dict(
+            fun=fun, method=method, jac=jac, hess=hess, hessp=hessp, tol=tol, options=options, second_order=False
+        ), plan, progress, begun)  # fmt: skip
+
+    # 3 the workers
+    run = solved(plan, typed, args, X, n_workers, progress)
+    if isinstance(run.first_error, serial.WroteX):  # once more, with a copy of x for the user's function
+        typed, _ = typed_objective(given, args, plan.needs, backend, copied, split)
+        X, _ = starts_and_split(X0, args, batched)
+        run = solved(plan, typed, args, X, n_workers, progress)
+
+    # 4 the result
+    result = result_of(run, plan, typed, split, begun)
+    if run.first_error is not None:
+        attach(run.first_error, result)
+        raise run.first_error
+    if run.queue[batch.HALT] == SIGNAL:
+        error = KeyboardInterrupt("secondorder.minimize_batch was interrupted")
+        attach(error, result)
+        raise error
+    return result
+
+
+# ------------------------------------------------------------------------------------------------ 1 the arguments
+
+
+def check_device(device):
+    """Is this a device that there is?"""
+    if device != "cpu":
+        raise ValueError(f"device={device!r} must be 'cpu'")
+
+
+def count_of_workers(workers):
+    """The number of threads asked for."""
+    if workers is None or workers == -1:
+        return batch.cores()
+    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)):
+        raise TypeError(f"workers={workers!r} must be a whole number")
+    if workers < 1:
+        raise ValueError(f"workers={workers!r} must be at least 1, or -1 for one a core")
+    return int(workers)
+
+
+def starts_and_split(X0, args, batched):
+    """(private copy of the starts, shape (B, n); which of args have an entry per problem)."""
+    X0 = np.asarray(X0)
+    if X0.ndim not in (1, 2):
+        raise ValueError(f"X0 has shape {X0.shape}; minimize_batch takes (B, n), B problems of n variables")
+    if batched is not None:
+        split = tuple(batched) if np.iterable(batched) else (batched,) * len(args)
+        if len(split) != len(args) or not all(isinstance(flag, (bool, np.bool_)) for flag in split):
+            raise ValueError(f"batched={batched!r} must have one True or False for each of the {len(args)} args")
+        split = tuple(map(bool, split))
+        lengths = {i: first_axis(a, i) for i, (a, of_each) in enumerate(zip(args, split)) if of_each}
+        B = X0.shape[0] if X0.ndim == 2 else next(iter(lengths.values()), None)
+        if B is None:
+            raise ValueError(f"X0 has shape {X0.shape} and no arg is batched: X0 must have shape (B, n)")
+        for i, length in lengths.items():
+            if length != B:
+                raise ValueError(
+                    f"args[{i}] is batched and has {length} entries along its first axis; there are {B} problems"
+                )
+    else:
+        B = X0.shape[0] if X0.ndim == 2 else length_of(args, X0)
+        split = tuple([is_split(a, i, B) for i, a in enumerate(args)])
+    X = np.array([start_vector(row) for row in X0]) if X0.dtype.kind == "O" else as_floats(X0)
+    return np.array(np.broadcast_to(X, (B, X.shape[-1])), order="C"), split
+
+
+def as_floats(X0):
+    """X0 as float64, checked as `minimize` checks x0."""
+    start_vector(X0.ravel()[:1])
+    return np.asarray(X0, np.float64)
+
+
+def first_axis(value, i):
+    """Length of the first axis of args[i]."""
+    if not isinstance(value, np.ndarray) or value.ndim == 0:
+        raise TypeError(
+            f"args[{i}] is batched: it must be a NumPy array with an entry per problem; it is {value!r:.100}"
+        )
+    return value.shape[0]
+
+
+def length_of(args, X0):
+    """B where X0 is one start for all: that of the arrays of two or more axes, which have to agree."""
+    lengths = {a.shape[0] for a in args if isinstance(a, np.ndarray) and a.ndim >= 2}
+    if len(lengths) != 1:
+        raise ValueError(
+            f"X0 has shape {X0.shape}, one start for all problems, and args do not tell how many there are. "
+            "Give X0 of shape (B, n), or batched="
+        )
+    return lengths.pop()
+
+
+def is_split(value, i, B):
+    """Has this one of args an entry per problem?"""
+    if not isinstance(value, np.ndarray) or value.ndim == 0 or value.shape[0] != B or B == 1:
+        return False
+    if value.ndim == 1:
+        raise ValueError(
+            f"args[{i}] has shape ({B},) and there are {B} problems: it may be one number per problem, or shared. "
+            "Say which by batched=, a True or False for each of args"
+        )
+    return True
+
+
+# -------------------------------------------------------------------------------------------------- 3 the workers
+
+
+def solved(plan, typed, args, X, n_workers, progress):
+    """The Batch after its run."""
+    bound = typed.bind(args, type_of(args))
+    try:
+        run = batch.Batch(plan, typed, bound, X, n_workers)
+        with shown(progress, X.shape[0]) as report:
+            run.run(plan.run.on_error, report)
+        return run
+    finally:
+        bound.close()
+
+
+class shown:
+    """Progress as the user asked for it: a context that gives what to call with the number of problems done."""
+
+    def __init__(self, progress, total):
+        self.bar, self.report = None, progress if callable(progress) else None
+        if progress is True:
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                raise ImportError("progress=True needs tqdm: pip install tqdm, or give a callable") from None
+            self.bar = tqdm(total=total)
+            self.report = lambda done: self.bar.update(done - self.bar.n)
+
+    def __enter__(self):
+        return self.report
+
+    def __exit__(self, *error):
+        if self.bar is not None:
+            self.bar.close()
+
+
+def one_by_one(X, split, args, call, plan, progress, begun):
+    """The same for a function that runs in Python: `minimize` for one problem after another."""
+    B = len(X)
+    deadline = begun + plan.run.time_limit
+    numbers = np.zeros((B, len(batch.NUMBERS)), np.int64)
+    numbers[:, 0] = RUNNING
+    reals, G, errors = np.full((B, len(batch.REALS)), math.nan), np.full(X.shape, math.nan), {}
+    names = {reason.name: code for code, reason in REASONS.items() if code != ROUNDING}
+    with shown(progress, B) as report:
+        for item in range(B):
+            own = tuple([a[item] if of_each else a for a, of_each in zip(args, split)])
+            left = max(deadline - time.perf_counter(), 0.0)
+            limit = {"time_limit": left} if left < math.inf else {}
+            result = minimize(
+                x0=X[item], args=own, backend="python",
+                **call | {"options": dict(call["options"] or {}) | limit},
+            )  # fmt: skip
+            X[item], G[item] = result.x, result.jac
+            numbers[item] = names[result.reason], *[result[name] for name in batch.NUMBERS[1:]]
+            reals[item] = result.fun, result.optimality, result.criteria[0]["threshold"]
+            if result.reason == REASONS[RAISED].name:
+                errors[item] = RuntimeError(result.message)
+            if report is not None:
+                report(item + 1)
+    return assembled(X, G, numbers, reals, errors, dict(
+        batched=split, workers=1, elapsed=time.perf_counter() - begun, method=plan.name,
+        derivatives=result.derivatives, backend=result.backend,
+    ))  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------ 4 the result
+
+
+def result_of(run, plan, typed, split, begun):
+    """The result of a Batch."""
+    if not plan.run.strict:
+        run.numbers[run.numbers[:, 0] == ROUNDING, 0] = PRECISION
+    about = dict(
+        batched=split,
+        workers=run.n_workers,
+        elapsed=time.perf_counter() - begun,
+        method=plan.name,
+        derivatives=typed.derivatives,
+        backend=typed.backend,
+    )
+    return assembled(run.X, run.G, run.numbers, run.reals, run.raised, about)
+
+
+def assembled(X, G, numbers, reals, errors, about):
+    """A BatchResult of these arrays."""
+    reasons = numbers[:, 0].copy()
+    found, inverse, counts = np.unique(reasons, return_inverse=True, return_counts=True)
+    status = np.array([REASONS[int(code)].status for code in found], np.int64)[inverse]
+    success = status == CONVERGED
+    words = sorted(zip(counts.tolist(), [REASONS[int(code)].name for code in found]), reverse=True)
+    result = BatchResult(
+        x=X,
+        fun=reals[:, 0].copy(),
+        jac=G,
+        success=success,
+        status=status,
+        message=f"{int(success.sum())} of {len(X)} converged: " + ", ".join(f"{k} {name}" for k, name in words),
+        optimality=reals[:, 1].copy(),
+        **{name: numbers[:, k].copy() for k, name in enumerate(batch.NUMBERS) if k > 0},
+        errors=errors,
+        **about,
+    )
+    result["_reasons"], result["_thresholds"] = reasons, reals[:, 2].copy()
+    return result
+
+
+def attach(error, result):
+    """Give an exception what was done."""
+    try:
+        error.optimize_result = result
+        error.add_note(f"raised in secondorder.minimize_batch; .optimize_result has what was done: {result.message}")
+    except AttributeError:  # exceptions with __slots__
+        pass
+
+
+# ------------------------------------------------------------------------------------------------------ many starts
+
+
+class Minimum(NamedTuple):
+    """A point where some starts ended: the best of them, and how many they were."""
+
+    x: np.ndarray
+    fun: float
+    count: int
+    starts: np.ndarray  # their numbers
+
+
+def multistart(fun, X0, args=(), method=None, jac=None, hess=None, hessp=None, tol=None, options=None, *,
+               xtol=1e-4, workers=None, backend="auto", progress=False):  # fmt: skip
+    """Minimize one function from many starts: the best point, and all distinct ones with their counts.
+
+    Parameters
+    ----------
+    fun, args, method, jac, hess, hessp, tol, options, workers, backend, progress
+        As in `minimize_batch`; all args are shared.
+    X0 : array_like, shape (B, n)
+        Starts.
+    xtol : float, optional
+        Two points are one where ``|x - y|_inf <= xtol max(1, |x|_inf)``. Default 1e-4: a point with a gradient of
+        sqrt(eps) lies that near its minimum up to a condition number of about 1e4.
+
+    Returns
+    -------
+    OptimizeResult
+        The best of the starts that converged, as `minimize` gives it (if none did, the lowest point, with its status),
+        and ``minima``, a list of `Minimum` (x, fun, count, starts), lowest first, and ``batch``, the `BatchResult`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def double_well(x):
+    ...     return (x[0] ** 2 - 1.0) ** 2 + 0.1 * x[0]
+    >>> result = so.multistart(double_well, np.linspace(-2.0, 2.0, 8).reshape(8, 1), method="bfgs")
+    >>> [(m.x.round(2).tolist(), m.count) for m in result.minima]
+    [([-1.01], 4), ([0.99], 4)]
+    """
+    if not xtol >= 0.0:
+        raise ValueError(f"xtol={xtol!r} must be at least 0")
+    X0 = np.asarray(X0)
+    if X0.ndim != 2 or len(X0) == 0:
+        raise ValueError(f"X0 has shape {X0.shape}; multistart takes (B, n), B >= 1 starts of n variables")
+    if type(args) is not tuple:
+        args = (args,)
+    found = minimize_batch(
+        fun, X0, args, method, jac, hess, hessp, tol, options,
+        batched=(False,) * len(args), workers=workers, backend=backend, progress=progress,
+    )  # fmt: skip
+    minima = distinct(found, xtol)
+    lowest = np.where(np.isnan(found.fun), np.inf, found.fun)
+    best = minima[0].starts[0] if minima else int(np.argmin(lowest))
+    result = found.problem(best)
+    result["minima"], result["batch"] = minima, found
+    return result
+
+
+def distinct(found, xtol):
+    """The distinct points of the problems that converged, lowest first; the first of `starts` is the best one."""
+    order = [int(i) for i in np.argsort(found.fun, kind="stable") if found.success[i]]
+    groups = []
+    for i in order:
+        x = found.x[i]
+        near = xtol * max(1.0, float(np.max(np.abs(x), initial=0.0)))
+        for group in groups:
+            if np.max(np.abs(found.x[group[0]] - x), initial=0.0) <= near:
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return [Minimum(found.x[g[0]], float(found.fun[g[0]]), len(g), np.array(g)) for g in groups]

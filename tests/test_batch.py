@@ -1,0 +1,339 @@
+"""minimize_batch: the same bits as `minimize` problem by problem, each problem its own end, and nothing lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+from numba import njit
+
+from secondorder import BatchResult, Objective, minimize, minimize_batch, multistart
+from secondorder.problems import PROBLEMS
+
+pytestmark = pytest.mark.timeout(120)
+
+ROSENBROCK = PROBLEMS["rosenbrock"]
+FIELDS = (
+    "fun",
+    "success",
+    "status",
+    "reason",
+    "message",
+    "optimality",
+    "nit",
+    "nfev",
+    "njev",
+    "nhev",
+    "nrestart",
+    "nskip",
+)
+
+
+def starts(B, seed=0):
+    """Starts around (-1.2, 1), one of them the minimizer and one where f is not finite."""
+    X = np.array([-1.2, 1.0]) + 0.3 * np.random.default_rng(seed).standard_normal((B, 2))
+    X[1], X[2] = 1.0, np.nan
+    return X
+
+
+def assert_same(problem, single):
+    """All that minimize says of a problem is what the batch says of it."""
+    assert np.array_equal(problem.x, single.x, equal_nan=True)
+    assert np.array_equal(problem.jac, single.jac, equal_nan=True)
+    for name in FIELDS:
+        if name == "message" and ":" in single.message:  # with numbers of the last search
+            assert single.message.startswith(problem.message)
+            continue
+        ours, theirs = problem[name], single[name]
+        assert ours == theirs or (ours != ours and theirs != theirs), name
+
+
+def weighted(x, a, M, c):
+    """A quadratic bowl, another one for each problem."""
+    return a * (x[0] - c) ** 2 + (M[0, 0] * x[1] - M[1, 1]) ** 2
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_each_problem_has_the_bits_of_a_single_run(method, workers):
+    objective = Objective(ROSENBROCK.fun_grad, hvp=ROSENBROCK.hvp) if ROSENBROCK.hvp else Objective(ROSENBROCK.fun_grad)
+    X, options = starts(7), {"gtol": 1e-6, "maxiter": 60}
+    result = minimize_batch(objective, X, method=method, options=options, workers=workers)
+    assert isinstance(result, BatchResult)
+    assert result.workers == workers
+    assert set(result.status.tolist()) >= {0, 3}
+    for i, x in enumerate(X):
+        assert_same(result.problem(i), minimize(objective, x, method=method, options=options, second_order=False))
+
+
+def test_a_run_that_ends_above_its_best_point_returns_to_it_as_a_single_run_does():
+    problem = PROBLEMS["beale"]
+    options = {"line_search": "nonmonotone", "maxiter": 8}
+    X = problem.x0() + 0.5 * np.random.default_rng(3).standard_normal((40, 2))
+    result = minimize_batch(Objective(problem.fun_grad), X, method="gradient-descent", options=options, workers=2)
+    singles = [minimize(Objective(problem.fun_grad), x, method="gradient-descent", options=options) for x in X]
+    assert any(s.nfev > s.nit + 1 for s in singles)
+    for i, single in enumerate(singles):
+        assert_same(result.problem(i), single)
+
+
+def test_long_vectors_have_the_same_bits():
+    X = np.linspace(-1.0, 1.0, 2 * 3000).reshape(2, 3000)
+    fun = Objective(PROBLEMS["extended-rosenbrock"].fun_grad)
+    result = minimize_batch(fun, X, method="l-bfgs", options={"maxiter": 5}, workers=2)
+    for i, x in enumerate(X):
+        assert_same(result.problem(i), minimize(fun, x, method="l-bfgs", options={"maxiter": 5}))
+
+
+def test_args_are_shared_or_one_per_problem():
+    a, c = np.array([1.0, 2.0, 3.0]), -1.0
+    M = np.random.default_rng(1).standard_normal((3, 2, 2))
+    result = minimize_batch(weighted, np.zeros((3, 2)), (a, M, c), "bfgs", batched=(True, True, False))
+    assert result.success.all()
+    assert result.batched == (True, True, False)
+    for i in range(3):
+        assert np.allclose(result.x[i], [-1.0, M[i, 1, 1] / M[i, 0, 0]], atol=1e-6)
+        assert_same(result.problem(i), minimize(weighted, np.zeros(2), (a[i], M[i], c), "bfgs"))
+
+
+def test_one_start_will_do_where_args_tell_how_many_problems_there_are():
+    M = np.random.default_rng(1).standard_normal((4, 2, 2))
+    result = minimize_batch(weighted, np.zeros(2), (1.0, M, 0.5), "bfgs")
+    assert result.x.shape == (4, 2)
+    assert result.batched == (False, True, False)
+
+
+def test_differences_and_exact_products_pick_the_args_of_their_problem():
+    M = np.random.default_rng(2).standard_normal((3, 2, 2))
+    for method, jac, hess in (("bfgs", "2-point", None), ("newton-cg", None, None), ("newton", None, "2-point")):
+        result = minimize_batch(weighted, np.zeros((3, 2)), (2.0, M, 0.5), method, jac, hess)
+        for i in range(3):
+            single = minimize(weighted, np.zeros(2), (2.0, M[i], 0.5), method, jac, hess, second_order=False)
+            assert_same(result.problem(i), single)
+
+
+def test_what_is_given_stays_as_it_was():
+    X, M = np.zeros((3, 2)), np.random.default_rng(2).standard_normal((3, 2, 2))
+    before = X.copy(), M.copy()
+    minimize_batch(weighted, X, (1.0, M, 0.0), "bfgs")
+    assert np.array_equal(X, before[0])
+    assert np.array_equal(M, before[1])
+
+
+def test_strided_and_other_dtypes_are_taken():
+    M = np.asfortranarray(np.random.default_rng(2).standard_normal((3, 2, 2)))
+    X = np.zeros((2, 3), np.float32).T
+    assert minimize_batch(weighted, X, (1.0, M, 0.0), "bfgs").success.all()
+    assert minimize_batch(weighted, X.tolist(), (1.0, M, 0.0), "bfgs").success.all()
+
+
+def test_no_problem_and_one_problem():
+    empty = minimize_batch(ROSENBROCK_SUM, np.empty((0, 2)))
+    assert empty.x.shape == (0, 2)
+    assert empty.message.startswith("0 of 0")
+    assert minimize_batch(ROSENBROCK_SUM, [[0.0, 0.0]]).success.all()
+
+
+@njit
+def ROSENBROCK_SUM(x):
+    """Rosenbrock's function, compiled by the user."""
+    return 100.0 * (x[1] - x[0] ** 2) ** 2 + (1.0 - x[0]) ** 2
+
+
+def in_python(x, shift):
+    """A bowl that Numba can't compile."""
+    return float(sum(map(lambda v: eval("v * v"), x - shift)))
+
+
+def test_a_function_in_python_gives_the_same_form():
+    shifts = np.array([[0.0, 1.0], [2.0, 3.0]])
+    seen = []
+    result = minimize_batch(
+        in_python, np.ones((2, 2)), (shifts,), "bfgs", "2-point", backend="python", progress=seen.append
+    )
+    assert result.backend == "python"
+    assert seen == [1, 2]
+    assert np.allclose(result.x, shifts, atol=1e-5)
+    for i in range(2):
+        single = minimize(in_python, np.ones(2), (shifts[i],), "bfgs", "2-point", backend="python")
+        assert_same(result.problem(i), single)
+
+
+@njit
+def thrower(x, k):
+    """Raises for k = 2."""
+    if k == 2:
+        raise ArithmeticError("no value for this one")
+    return (x[0] - k) ** 2
+
+
+@pytest.mark.parametrize("backend", ["numba", "python"])
+def test_an_exception_ends_its_own_problem_where_that_is_asked_for(backend):
+    k = np.arange(6)
+    fun = thrower if backend == "numba" else thrower.py_func
+    result = minimize_batch(
+        fun,
+        np.full((6, 1), 0.4),
+        (k,),
+        "bfgs",
+        "2-point",
+        options={"on_error": "return"},
+        batched=(True,),
+        backend=backend,
+    )
+    assert result.status.tolist() == [0, 0, 6, 0, 0, 0]
+    assert list(result.errors) == [2]
+    assert "no value for this one" in result.problem(2).message
+    assert result.problem(2).reason == "exception"
+
+
+def test_an_exception_carries_what_was_done():
+    with pytest.raises(ArithmeticError, match="no value") as caught:
+        minimize_batch(thrower, np.full((6, 1), 0.4), (np.arange(6),), "bfgs", "2-point", batched=(True,), workers=1)
+    partial = caught.value.optimize_result
+    assert partial.status.tolist() == [0, 0, 6, 98, 98, 98]
+    assert np.isnan(partial.fun[3:]).all()
+    assert np.allclose(partial.x[:2, 0], [0.0, 1.0])
+
+
+@njit
+def writer(x, a):
+    """Writes into x."""
+    f = (x[0] - a[0]) ** 2
+    x[0] = 17.0
+    return f
+
+
+def test_a_function_that_writes_into_x_gets_a_copy():
+    a = np.arange(4.0).reshape(4, 1)
+    result = minimize_batch(writer, np.ones((4, 1)), (a,), "bfgs", "cs" if False else "2-point", workers=2)
+    assert np.allclose(result.x, a, atol=1e-6)
+
+
+@njit
+def slow(x):
+    """Takes its time."""
+    s = 0.0
+    for k in range(300_000):
+        s += np.sin(k * x[0])
+    return x[0] ** 2 + 0.0 * s
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_time_limit_holds_for_the_whole_batch(workers):
+    minimize_batch(slow, np.ones((1, 1)), jac="2-point", options={"maxiter": 1})
+    begun = time.perf_counter()
+    options = {"time_limit": 0.3, "line_search": "fixed", "initial_step": "constant", "alpha": 1e-9}
+    result = minimize_batch(
+        slow, np.ones((200, 1)), (), "gradient-descent", "2-point", options=options, workers=workers
+    )
+    assert time.perf_counter() - begun < 60.0
+    assert set(result.status.tolist()) == {5}
+    assert np.isnan(result.fun).sum() >= 100
+    assert (result.x[np.isnan(result.fun)] == 1.0).all()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_all_workers_and_keeps_what_is_done(workers):
+    text = """
+        import sys, time, numpy as np
+        from numba import njit
+        import secondorder as so
+
+        @njit
+        def endless(x, g, k):
+            g[0] = 2.0 * (x[0] - 1.0) if k < 3 else -1.0
+            return (x[0] - 1.0) ** 2 if k < 3 else -x[0]
+
+        endless = so.Objective(endless)
+
+        options = {"line_search": "fixed", "initial_step": "constant", "alpha": 1e-9, "maxiter": 10**12, "fmin": -1e300}
+        k = np.arange(8)
+        so.minimize_batch(endless, np.ones((1, 1)), (k[:1],), "gradient-descent", batched=(True,))
+        print("ready", flush=True)
+        try:
+            so.minimize_batch(endless, np.ones((8, 1)), (k,), "gradient-descent", batched=(True,),
+                              options=options, workers=int(sys.argv[1]))
+        except KeyboardInterrupt as stop:
+            print(stop.optimize_result.status.tolist())
+        """
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(text), str(workers)], stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(1.0)
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=60)
+    assert out.strip() == "[0, 0, 0, 130, 130, 130, 130, 130]"
+
+
+def test_progress_counts_the_problems_done():
+    seen = []
+    minimize_batch(ROSENBROCK_SUM, starts(50), progress=seen.append, workers=2)
+    assert seen[-1] == 50
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"X0": np.zeros((2, 2, 2))}, ValueError, ["X0", "(2, 2, 2)", "(B, n)"]),
+        ({"X0": 1.0}, ValueError, ["X0", "()", "(B, n)"]),
+        ({"X0": np.zeros((2, 2)) + 1j}, TypeError, ["x0", "complex"]),
+        ({"X0": np.zeros(2)}, ValueError, ["X0", "(2,)", "batched"]),
+        ({"args": (np.zeros(3),)}, ValueError, ["args[0]", "(3,)", "batched="]),
+        ({"args": (np.zeros(3),), "batched": (True, False)}, ValueError, ["batched", "1 args"]),
+        ({"args": (np.zeros(4),), "batched": (True,)}, ValueError, ["args[0]", "4 entries", "3 problems"]),
+        ({"args": (1.0,), "batched": (True,)}, TypeError, ["args[0]", "array", "1.0"]),
+        ({"batched": (1,), "args": (1.0,)}, ValueError, ["batched", "True or False"]),
+        ({"workers": 0}, ValueError, ["workers=0", "at least 1"]),
+        ({"workers": 1.5}, TypeError, ["workers=1.5", "whole number"]),
+        ({"device": "tpu"}, ValueError, ["device='tpu'", "'cpu'"]),
+        ({"options": {"history": True}}, ValueError, ["history", "single runs"]),
+        ({"options": {"gtoll": 1.0}}, ValueError, ["gtoll", "gtol"]),
+        ({"method": "bgfs"}, ValueError, ["bgfs", "bfgs"]),
+        ({"fun": 3}, TypeError, ["fun", "3"]),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else None,
+)
+def test_a_wrong_argument_is_refused_by_name_value_and_rule(change, kind, words):
+    call = {"fun": ROSENBROCK_SUM, "X0": np.zeros((3, 2))} | change
+    with pytest.raises(kind) as caught:
+        minimize_batch(**call)
+    for word in words:
+        assert word in str(caught.value)
+
+
+# ----------------------------------------------------------------------------------------------------- multistart
+
+
+def himmelblau(x):
+    """Four minima, all 0."""
+    return (x[0] ** 2 + x[1] - 11.0) ** 2 + (x[0] + x[1] ** 2 - 7.0) ** 2
+
+
+MINIMA = np.array([[3.0, 2.0], [-2.805118, 3.131312], [-3.779310, -3.283186], [3.584428, -1.848126]])
+
+
+def test_multistart_finds_each_minimum_once_and_counts():
+    X = np.random.default_rng(0).uniform(-5.0, 5.0, (60, 2))
+    result = multistart(himmelblau, X, method="newton")
+    assert result.success
+    assert len(result.minima) == 4
+    assert sum(m.count for m in result.minima) == int(result.batch.success.sum())
+    for minimum in MINIMA:
+        assert min(np.abs(m.x - minimum).max() for m in result.minima) < 1e-5
+    assert result.fun == min(m.fun for m in result.minima)
+    assert sorted(m.fun for m in result.minima) == [m.fun for m in result.minima]
+
+
+def test_multistart_says_so_where_no_start_converges():
+    result = multistart(himmelblau, np.full((3, 2), np.nan), method="bfgs")
+    assert not result.success
+    assert result.minima == []
+    assert result.status == 3
