@@ -292,7 +292,7 @@ def solved(plan, typed, args, X, n_workers, progress):
     """The Batch after its run."""
     bound = typed.bind(args, type_of(args))
     try:
-        run = batch.Batch(plan, typed, bound, X, n_workers)
+        run = batch.Batch(batch.Solving(plan, typed, bound), X, n_workers)
         with shown(progress, X.shape[0]) as report:
             run.run(plan.run.on_error, report)
         return run
@@ -392,11 +392,11 @@ def assembled(X, G, numbers, reals, errors, about):
     return result
 
 
-def attach(error, result):
+def attach(error, result, function="minimize_batch"):
     """Give an exception what was done."""
     try:
         error.optimize_result = result
-        error.add_note(f"raised in secondorder.minimize_batch; .optimize_result has what was done: {result.message}")
+        error.add_note(f"raised in secondorder.{function}; .optimize_result has what was done: {result.message}")
     except AttributeError:  # exceptions with __slots__
         pass
 

@@ -13,6 +13,7 @@ from secondorder.jit import (
     LOSS,
     PRODUCT,
     RESIDUAL,
+    Batched,
     Pinned,
     address_of,
     compiled,
@@ -279,9 +280,11 @@ _residuals = OrderedDict()
 _losses = OrderedDict()
 
 
-def find_residual(residual, jac, args, needs, backend, own=trampolines.itself):
-    """(the Residual, type of args): remembered, or compiled now."""
+def find_residual(residual, jac, args, needs, backend, own=trampolines.itself, split=()):
+    """(the Residual, type of args): remembered, or compiled now. split: in a batch, which args are one a problem."""
     args_type = type_of(args)
+    if any(split) and args_type is not None:
+        args_type = Batched(args_type, split)
     try:
         of_jac = tuple(map(identity, jac)) if isinstance(jac, tuple) else jac and identity(jac)
         key = identity(residual), of_jac, args and args_type, needs, backend, own

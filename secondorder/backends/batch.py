@@ -1,6 +1,6 @@
 """Many problems: worker threads take one after another from a queue, each with one workspace for all of its problems.
 
-    one problem   `solve_item`: what `serial` does for a single one, start to end, in compiled code
+    one problem   `solve_item`: what `serial` does for a single one, start to end, in compiled code; `fit_item` a fit
     one worker    `work_off`: takes chunks of problems from the queue until it is empty or halted
     all           `Batch`: the arrays, the threads, exceptions, Ctrl-C
 
@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from secondorder.backends import serial, threads
+from secondorder.backends import fits, serial, threads
 from secondorder.control import (
     AXPY,
     CONTROL,
@@ -47,8 +47,10 @@ from secondorder.control import (
     F,
     value_and_gradient,
 )
+from secondorder.fits.model import FIXED, N_VECTORS, RANK, R
 from secondorder.jit import (
     FUN_GRAD,
+    RESIDUAL,
     Native,
     address_of,
     atomic_add,
@@ -56,6 +58,7 @@ from secondorder.jit import (
     borrowed,
     compiled,
     entry_point,
+    f8,
     function_at,
     integers,
     intp,
@@ -87,22 +90,45 @@ REALS = ("fun", "optimality", "threshold")
 
 integer_matrix = types.Array(types.int64, 2, "C")
 SOLVE_ITEM = intp(intp, vector, intp)  # solve_item(job, x, item) -> reason
-WORK_OFF = intp(intp, intp, integers, integers, integers, integers, intp, matrix, matrix, integer_matrix, matrix)
+cube = types.Array(f8, 3, "C")
+WORK_OFF = intp(
+    *(intp, intp, intp, integers, integers, integers, integers, intp),
+    *(matrix, matrix, integer_matrix, matrix, cube, intp),
+)
 
-_load_job = loader(tuple_type(*[intp] * 8))
 _entry_at, _solve_item_at = function_at(serial.ENTRY), function_at(SOLVE_ITEM)
 _fun_grad_at, _control_at = function_at(FUN_GRAD), reference_at(CONTROL)
-_scratch_at = loader(tuple_type(matrix, vector))
+_scratch_at, _fit_scratch_at = loader(tuple_type(matrix, vector)), loader(tuple_type(matrix, matrix, vector))
+_fit_entry_at, _residual_at = function_at(fits.ENTRY), function_at(RESIDUAL)
+# All jobs begin with the addresses of scratch and control block, all scratch with `work`.
+_job_at, _fit_job_at = loader(tuple_type(*[intp] * 8)), loader(tuple_type(*[intp] * 10))
+_head_of_job_at, _head_of_scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix))
 
 
 def solve_item(job, x, item):
     """One problem from its start at x; x <- where it ends, work[counts[G_ROW]] the gradient there."""
-    entry, program, scratch, control_address, fun, fun_grad, second, address = _load_job(job)
+    scratch, control_address, entry, program, fun, fun_grad, second, address = _job_at(job)
     reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
     control = _control_at(control_address)
     if control.counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
         work, _ = _scratch_at(scratch)
         return_to_best(_fun_grad_at(fun_grad), borrowed(x), work[0], control, (address, item))
+    return reason
+
+
+def fit_item(job, x, item):
+    """One fit from its start at x; x <- where it ends, work[0] the gradient of the cost there."""
+    scratch, control_address, entry, program, residual, jacobian, jvp, vjp, loss, address = _fit_job_at(job)
+    work, fit, memory = _fit_scratch_at(scratch)
+    memory[FIXED] = 0.0  # variables are scaled by the Jacobian
+    _residual_at(residual)(x, fit[R], (address, item))
+    solve = _fit_entry_at(entry)
+    reason = solve(program, scratch, control_address, x, residual, jacobian, jvp, vjp, loss, address, item)
+    n = x.shape[0]
+    if int(memory[RANK]) != n:  # J'J has no inverse
+        for i in range(N_VECTORS, N_VECTORS + n):
+            for j in range(n):
+                work[i, j] = math.inf
     return reason
 
 
@@ -127,10 +153,10 @@ def begin(template, numbers):
 
 
 @leaf
-def report(item, reason, control, work, G, numbers, reals):
-    """Write what came of a problem into its rows."""
+def report(item, reason, degree, control, work, G, numbers, reals):
+    """Write what came of a problem into its rows. f goes with what was scaled to the power `degree`."""
     counts, values = control.counts, control.values
-    unit = values[SCALE]
+    unit = values[SCALE] if degree == 1 else values[SCALE] * values[SCALE]
     row = numbers[item]
     row[0], row[1], row[2], row[3] = reason, counts[N_ITER], counts[N_FUN], counts[N_GRAD]
     row[4], row[5], row[6] = counts[N_HVP] + counts[N_HESS], counts[N_RESTART], counts[N_SKIP]
@@ -140,11 +166,20 @@ def report(item, reason, control, work, G, numbers, reals):
         G[item, i] = g[i] / unit
 
 
-def work_off(solve, job, template, own_numbers, queue, place, chunk, X, G, numbers, reals):
-    """Solve problems until there are none or all are halted. Returns 0, or what a function did that it may not."""
-    _, _, scratch, control_address, _, _, _, _ = _load_job(job)
-    control = _control_at(control_address)
-    work, _ = _scratch_at(scratch)
+@leaf
+def keep_rows(rows, start, out):
+    """out <- rows of work from start on: what a method leaves there."""
+    for i in range(out.shape[0]):
+        copy(rows[start + i], out[i])
+
+
+def work_off(solve, job, degree, template, own_numbers, queue, place, chunk, X, G, numbers, reals, kept, first_kept):
+    """Solve problems until there are none or all are halted. Returns 0, or what a function did that it may not.
+
+    kept: (B, k, n): of each problem k rows of work from first_kept on, or k = 0.
+    """
+    head = _head_of_job_at(job)
+    control, work = _control_at(head[1]), _head_of_scratch_at(head[0])[0]
     counts = control.counts
     while True:
         if place[ITEM] >= place[LAST]:
@@ -161,7 +196,8 @@ def work_off(solve, job, template, own_numbers, queue, place, chunk, X, G, numbe
             if reason == RAISED:
                 queue[HALT] = CANCEL
                 return counts[MISUSE]
-            report(item, reason, control, work, G, numbers, reals)
+            report(item, reason, degree, control, work, G, numbers, reals)
+            keep_rows(work, first_kept, kept[item])
             if reason in (TIME, SIGNAL, CANCEL):
                 queue[HALT] = reason
             place[ITEM] = item + 1
@@ -175,17 +211,41 @@ def compiled_worker():
 
 
 @functools.cache
-def compiled_item():
-    """`solve_item`, for all methods."""
-    return compiled(solve_item, SOLVE_ITEM)
+def compiled_item(function):
+    """`solve_item` or `fit_item`, for all methods."""
+    return compiled(function, SOLVE_ITEM)
 
 
 class Worker:
-    """A workspace, a control block and a place in the queue."""
+    """A workspace, a control block and a place in the queue. job: addresses after those of these two."""
 
-    def __init__(self, plan, typed, bound, n, watch):
+    def __init__(self, space, template, watch, *job):
+        self.space = space
+        self.template = np.frombuffer(template, np.int64)
+        self.template[[DEADLINE, SIGNALS]] = watch
+        self.numbers = np.frombuffer(space.numbers, np.int64)
+        self.numbers[:] = self.template
+        self.job = Native((space.scratch.address, space.control.address, *job))
+        self.place = np.zeros(2, np.int64)
+
+    @property
+    def item(self):
+        """The problem that is being solved."""
+        return int(self.place[ITEM])
+
+
+class Solving:
+    """What a batch of minimizations needs of plan, typed functions and data."""
+
+    solve, degree, first_kept, n_kept = staticmethod(solve_item), 1, 0, 0
+
+    def __init__(self, plan, typed, bound):
+        self.plan, self.typed, self.bound = plan, typed, bound
+
+    def worker(self, n, watch):
+        """A worker for n variables."""
+        plan, typed = self.plan, self.typed
         sizes, start = plan.start(n)
-        self.space = space = serial.Space(*sizes)
         counts, _, template = serial.control_numbers(start)
         if typed.derivatives != "given":
             counts[FUN_PER_GRAD] = typed.cost(n)
@@ -195,28 +255,40 @@ class Worker:
         if n >= chunks.LONG:  # threads are for problems here, not within one
             program = plan.program_for(n, counts)
             counts[AXPY : AXPY + len(chunks.KERNELS)] = threads.addresses(False)
-        counts[DEADLINE], counts[SIGNALS] = watch
-        self.template = np.frombuffer(template, np.int64)
-        self.numbers = np.frombuffer(space.numbers, np.int64)
-        self.numbers[:] = self.template
         entry = address_of(serial.compiled_entry(plan.second), serial.ENTRY)
-        second = typed.hvp or typed.hess
-        native = space.scratch.address, space.control.address
-        self.job = Native((entry, program.address, *native, typed.fun, typed.fun_grad, second, bound.address))
-        self.place = np.zeros(2, np.int64)
+        functions = typed.fun, typed.fun_grad, typed.hvp or typed.hess
+        return Worker(serial.Space(*sizes), template, watch, entry, program.address, *functions, self.bound.address)
 
-    @property
-    def item(self):
-        """The problem that is being solved."""
-        return int(self.place[ITEM])
+
+class Fitting:
+    """The same of a batch of fits with m residuals each, by a method with Jacobians. Keeps the inverses of J'J."""
+
+    solve, degree, first_kept = staticmethod(fit_item), 2, N_VECTORS
+
+    def __init__(self, plan, typed, data, loss, m, n):
+        self.plan, self.typed, self.data, self.loss, self.m, self.n_kept = plan, typed, data, loss, m, n
+
+    def worker(self, n, watch):
+        """A worker for n variables."""
+        plan, typed = self.plan, self.typed
+        sizes, start = plan.start(self.m, n)
+        counts, _, template = serial.control_numbers(start)
+        counts[N_FUN], counts[FUN_PER_GRAD] = 1, typed.cost(n)
+        entry = address_of(fits.compiled_entry(), fits.ENTRY)
+        functions = typed.residual, typed.jacobian, typed.jvp, typed.vjp
+        return Worker(
+            fits.Space(*sizes), template, watch,
+            entry, plan.program.address, *functions, self.loss.address, self.data.address,
+        )  # fmt: skip
 
 
 class Batch:
-    """The arrays of a batch and its workers. X: (B, n), solved in place."""
+    """The arrays of a batch and its workers. X: (B, n), solved in place; form: Solving or Fitting."""
 
-    def __init__(self, plan, typed, bound, X, n_workers):
-        self.plan, self.typed, self.bound, self.X = plan, typed, bound, X
+    def __init__(self, form, X, n_workers):
+        self.form, self.X = form, X
         self.B, self.n = X.shape
+        self.kept = np.full((self.B, form.n_kept, self.n), math.nan)
         self.G = np.full(X.shape, math.nan)
         self.numbers = np.zeros((self.B, len(NUMBERS)), np.int64)
         self.numbers[:, 0] = RUNNING
@@ -225,19 +297,17 @@ class Batch:
         self.n_workers = max(1, min(n_workers, self.B))
         # some twenty chunks a worker, so that the last ones end together; not so small that the counter is contended
         self.chunk = max(1, min(1024, self.B // (20 * self.n_workers)))
-        self.solve = address_of(compiled_item(), SOLVE_ITEM)
+        self.solve = address_of(compiled_item(form.solve), SOLVE_ITEM)
         self.enter = entry_point(compiled_worker())
         self.raised = {}  # problem -> exception
         self.first_error = None
 
     def run(self, on_error, progress=None):
         """Solve all. on_error: "raise", or "return": an exception ends its own problem only."""
-        limit = self.plan.run.time_limit
+        limit = self.form.plan.run.time_limit
         deadline = time.monotonic_ns() + int(1e9 * min(limit, 1e9)) if limit < math.inf else 0
         alone = self.n_workers == 1 and progress is None
-        workers = [
-            Worker(self.plan, self.typed, self.bound, self.n, (deadline, int(alone))) for _ in range(self.n_workers)
-        ]
+        workers = [self.form.worker(self.n, (deadline, int(alone))) for _ in range(self.n_workers)]
         if alone:
             self.work(workers[0], on_error)
         else:
@@ -274,6 +344,7 @@ class Batch:
                 misuse = self.enter(
                     self.solve,
                     worker.job.address,
+                    self.form.degree,
                     worker.template,
                     worker.numbers,
                     self.queue,
@@ -283,6 +354,8 @@ class Batch:
                     self.G,
                     self.numbers,
                     self.reals,
+                    self.kept,
+                    self.form.first_kept,
                 )
             except Exception as error:
                 self.note(worker, error)
@@ -302,7 +375,7 @@ class Batch:
     def note(self, worker, error):
         """The user's function raised: keep the best point of that problem, and step over it."""
         item, counts, values = worker.item, worker.space.counts, worker.space.values
-        unit = values[SCALE]
+        unit = values[SCALE] ** self.form.degree
         if counts[LEFT_BEST]:
             self.X[item] = worker.space.best
         self.raised[item] = error

@@ -139,7 +139,7 @@ def first(user, args, own=itself):
 
     def call(x, address):
         before = x.copy()
-        r = as_vector(user(own(x), *load(address)))
+        r = as_vector(user(own(x), *load((address, 0))))
         wrote = False
         for i in range(x.shape[0]):
             if x[i] != before[i] and not (np.isnan(x[i]) and np.isnan(before[i])):

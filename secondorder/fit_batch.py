@@ -1,0 +1,298 @@
+"""The front door for many fits: least_squares_batch() and curve_fit_batch(). As `batch`."""
+
+import linecache
+import math
+import time
+
+import numpy as np
+
+from secondorder.backends import batch, serial
+from secondorder.batch import (
+    assembled,
+    attach,
+    count_of_workers,
+    shown,
+    starts_and_split,
+)
+from secondorder.derivatives.trampolines import copied, itself
+from secondorder.jit import type_of
+from secondorder.least_squares import check_functions, find_loss, find_plan
+from secondorder.objective import NotCompilable, as_compiled, identity
+from secondorder.residual import Data, find_residual
+from secondorder.status import PRECISION, ROUNDING, SIGNAL
+
+
+def least_squares_batch(
+    residual,
+    X0,
+    jac=None,
+    method=None,
+    ftol=None,
+    xtol=None,
+    gtol=None,
+    loss="linear",
+    f_scale=1.0,
+    max_nfev=None,
+    args=(),
+    options=None,
+    *,
+    batched=None,
+    workers=None,
+    progress=False,
+):
+    """Fit many sets of residuals of the same form, each from its own start and with its own data.
+
+    Parameters
+    ----------
+    residual, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, options
+        As in `least_squares`; residual gets the args of one problem and has to be one that Numba compiles, with as many
+        residuals for each problem as for the first. Methods are those with Jacobians, "levenberg-marquardt" and
+        "dogleg".
+    X0, args, batched, workers, progress
+        As in `minimize_batch`.
+
+    Returns
+    -------
+    BatchResult
+        With ``cost`` (the same as ``fun``), and ``covariance``, shape (B, n, n), as in `least_squares`: infinite where
+        J does not have full rank, nan where the fit was not begun.
+
+    Raises
+    ------
+    ValueError, TypeError, Exception
+        As `minimize_batch`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def misfit(p, t, y):
+    ...     return p[0] * np.exp(-p[1] * t) - y
+    >>> t = np.linspace(0.0, 2.0, 20)
+    >>> y = 3.0 * np.exp(-np.array([[0.5], [1.0], [2.0]]) * t)
+    >>> so.least_squares_batch(misfit, [1.0, 1.0], args=(t, y)).x.round(3)
+    array([[3. , 0.5],
+           [3. , 1. ],
+           [3. , 2. ]])
+    """
+    begun = time.perf_counter()
+    # 1 the arguments
+    if type(args) is not tuple:
+        args = (args,)
+    check_functions(residual, jac, loss, None, "numba")
+    X, split = starts_and_split(X0, args, batched)
+    n_workers = count_of_workers(workers)
+    jac = jac.lower() if isinstance(jac, str) else jac
+    plan = find_plan(method, options, ftol, xtol, gtol, max_nfev)
+    if "jacobian" not in plan.needs:
+        raise ValueError(f"method={plan.name!r} must be one with Jacobians, levenberg-marquardt or dogleg, in a batch")
+    for name in ("history", "disp"):
+        if getattr(plan.run, name):
+            raise ValueError(f"option {name}=True is for single runs: give it to least_squares")
+    loss_given = find_loss(loss, f_scale, "numba")
+    args = tuple([np.ascontiguousarray(a) if of_each else a for a, of_each in zip(args, split)])
+
+    # 2, 3 the residuals and the workers
+    run, typed, m = fitted(plan, residual, jac, args, split, X, loss_given, n_workers, progress, itself)
+    if isinstance(run.first_error, serial.WroteX):  # once more, with a copy of x for the user's function
+        X, _ = starts_and_split(X0, args, batched)
+        run, typed, m = fitted(plan, residual, jac, args, split, X, loss_given, n_workers, progress, copied)
+
+    # 4 the result
+    if not plan.run.strict:
+        run.numbers[run.numbers[:, 0] == ROUNDING, 0] = PRECISION
+    result = assembled(run.X, run.G, run.numbers, run.reals, run.raised, dict(
+        batched=split, workers=run.n_workers, elapsed=time.perf_counter() - begun, method=plan.name,
+        derivatives=typed.derivatives, backend="compiled",
+    ))  # fmt: skip
+    result["cost"] = result.fun
+    result["covariance"] = scaled_covariance(run.kept, result.fun, m - X.shape[1])
+    if run.first_error is not None:
+        attach(run.first_error, result, "least_squares_batch")
+        raise run.first_error
+    if run.queue[batch.HALT] == SIGNAL:
+        error = KeyboardInterrupt("secondorder.least_squares_batch was interrupted")
+        attach(error, result, "least_squares_batch")
+        raise error
+    return result
+
+
+def fitted(plan, residual, jac, args, split, X, loss, n_workers, progress, own):
+    """(the Batch after its run, the typed residuals, how many residuals a problem has)."""
+    n = X.shape[1]
+    found, _ = find_residual(residual, jac, args, plan.needs, "numba", own, split)
+    data = Data(found, args, type_of(args))
+    try:
+        m = n
+        if len(X):
+            r, wrote = data.first(X[0].copy())
+            m = r.shape[0]
+            if wrote and own is itself:
+                run = batch.Batch(batch.Fitting(plan, None, data, loss, m, n), X, n_workers)
+                run.first_error = serial.WroteX()
+                return run, None, m
+            if m == 0:
+                raise ValueError("residual must return at least one number; it returned an empty array")
+        typed = found.typed(m, n)
+        if typed.in_python is not None:
+            raise TypeError("the residuals can't be compiled, and a batch of fits needs them compiled")
+        data.bind(typed)
+        run = batch.Batch(batch.Fitting(plan, typed, data, loss, m, n), X, n_workers)
+        with shown(progress, len(X)) as report:
+            run.run(plan.run.on_error, report)
+        return run, typed, m
+    finally:
+        data.close()
+
+
+def scaled_covariance(inverses, cost, freedom):
+    """2 cost / freedom (J'J)^-1 for each problem; infinite where there is no freedom left."""
+    freedom = np.broadcast_to(freedom, cost.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = np.where(freedom > 0, 2.0 * cost / freedom, math.inf)[:, None, None]
+        covariance = np.where(np.isinf(inverses) | np.isinf(scale), math.inf, scale * inverses)
+    covariance[np.isnan(cost)] = math.nan
+    return covariance
+
+
+# ---------------------------------------------------------------------------------------------------------- curves
+
+
+def curve_fit_batch(
+    model,
+    t,
+    Y,
+    P0,
+    sigma=None,
+    absolute_sigma=False,
+    *,
+    loss="linear",
+    f_scale=1.0,
+    method=None,
+    options=None,
+    workers=None,
+    progress=False,
+):
+    """Fit one curve to many sets of data, such as a decay at each pixel of an image.
+
+    Parameters
+    ----------
+    model : callable
+        ``model(t, p0, p1, ...) -> y``, shape (m,), as for `scipy.optimize.curve_fit`; one that Numba compiles.
+    t : array_like, shape (m,) or (B, m)
+        Where the data were taken, shared or per problem.
+    Y : array_like, shape (B, m)
+        The data. nan marks what is missing: it is left out.
+    P0 : array_like, shape (n,) or (B, n)
+        Starts.
+    sigma : array_like, shape (m,) or (B, m), optional
+        Standard deviations of the data, positive.
+    absolute_sigma : bool
+        True: sigma is what the covariance is computed from. False: only its ratios matter, and the size comes from the
+        residuals, 2 cost / (data - n).
+    loss, f_scale, method, options, workers, progress
+        As in `least_squares_batch`.
+
+    Returns
+    -------
+    BatchResult
+        ``x`` (B, n) are the parameters, ``covariance`` (B, n, n); ``n_data`` (B,) tells how many data were not missing.
+        A problem with fewer data than parameters has an infinite covariance.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> def decay(t, amplitude, rate):
+    ...     return amplitude * np.exp(-rate * t)
+    >>> t = np.linspace(0.0, 2.0, 20)
+    >>> Y = decay(t, 3.0, np.array([[0.5], [1.0], [2.0]]))
+    >>> Y[0, 3] = np.nan
+    >>> fits = so.curve_fit_batch(decay, t, Y, P0=[1.0, 1.0])
+    >>> fits.x.round(3)
+    array([[3. , 0.5],
+           [3. , 1. ],
+           [3. , 2. ]])
+    >>> fits.n_data
+    array([19, 20, 20])
+    """
+    t, Y, P0 = real_array("t", t), real_array("Y", Y), real_array("P0", P0)
+    if Y.ndim != 2:
+        raise ValueError(f"Y has shape {Y.shape}; curve_fit_batch takes (B, m), B sets of m data")
+    if t.shape not in (Y.shape, Y.shape[1:]):
+        raise ValueError(f"t has shape {t.shape} and Y {Y.shape}: t must have shape {Y.shape[1:]}, or Y's")
+    if P0.ndim not in (1, 2) or (P0.ndim == 2 and len(P0) != len(Y)) or P0.shape[-1] == 0:
+        raise ValueError(f"P0 has shape {P0.shape}; it must be (n,) or ({len(Y)}, n), as Y has {len(Y)} sets")
+    known = ~np.isnan(Y)
+    weights = known.astype(np.float64)
+    if sigma is not None:
+        sigma = real_array("sigma", sigma)
+        if sigma.shape not in (Y.shape, Y.shape[1:]):
+            raise ValueError(f"sigma has shape {sigma.shape}; it must be {Y.shape[1:]}, or Y's {Y.shape}")
+        if not np.all((sigma > 0.0) | ~known):
+            raise ValueError("sigma must be positive wherever there are data")
+        weights = np.where(known, weights / np.where(known, sigma, 1.0), 0.0)
+    X0 = np.array(np.broadcast_to(P0, (len(Y), P0.shape[-1])), order="C")
+    result = least_squares_batch(
+        residual_of(model, X0.shape[1]), X0, None, method, loss=loss, f_scale=f_scale, options=options,
+        args=(t, np.where(known, Y, 0.0), weights), batched=(t.ndim == 2, True, True), workers=workers,
+        progress=progress,
+    )  # fmt: skip
+    result["n_data"] = known.sum(axis=1)
+    # least_squares counts all m residuals
+    n, m = X0.shape[1], Y.shape[1]
+    given = np.full(len(Y), float(m - n))
+    freedom = result["n_data"] - n
+    cost, covariance = result.fun, result["covariance"]
+    if m > n:
+        wanted = 1.0 if absolute_sigma else np.where(freedom > 0, 2.0 * cost / np.maximum(freedom, 1), math.inf)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            unit = np.where(cost > 0.0, wanted / (2.0 * cost / given), 1.0)
+            covariance = np.where(np.isinf(covariance), math.inf, covariance * unit[:, None, None])
+        covariance[freedom < (0 if absolute_sigma else 1)] = math.inf
+    result["covariance"] = covariance
+    return result
+
+
+def real_array(name, value):
+    """The value as an array of float64, or an error that names it."""
+    try:
+        found = np.asarray(value)
+        if found.dtype.kind not in "fiub":
+            raise TypeError
+        return np.ascontiguousarray(found, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must hold real numbers; it is {value!r:.100}") from None
+
+
+_residuals = {}
+
+
+def residual_of(model, n):
+    """residual(p, t, y, w) = w (model(t, p[0], ..., p[n - 1]) - y), with a source that can be differentiated."""
+    if not callable(model):
+        raise TypeError(f"model must be callable; it is {model!r:.100}")
+    try:
+        key = identity(model), n
+        found = _residuals.get(key)
+    except TypeError:  # something unhashable was captured
+        key = found = None
+    if found is None:
+        p = ", ".join(f"p[{k}]" for k in range(n))
+        text = f"def residual(p, t, y, w):\n    return w * (model(t, {p}) - y)\n"
+        name = f"<curve of {getattr(model, '__name__', 'model')}, {n} parameters>"
+        try:
+            namespace = {"model": as_compiled(model)}
+        except NotCompilable as reason:
+            raise TypeError(f"model can't be compiled, and a batch of fits needs it compiled: {reason}") from None
+        linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+        exec(compile(text, name, "exec"), namespace)
+        found = namespace["residual"]
+        if key is not None:
+            _residuals[key] = found
+    return found
