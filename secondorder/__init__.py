@@ -43,6 +43,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "kernels",
     "lanczos",
     "least_squares",
     "least_squares_batch",
@@ -89,6 +90,8 @@ _ON_USE = {
 
 
 def __getattr__(name):
+    if name == "kernels":
+        return importlib.import_module("secondorder.kernels")
     if name in _ON_USE:
         return getattr(importlib.import_module(_ON_USE[name]), name)
     raise AttributeError(f"module 'secondorder' has no attribute {name!r}")

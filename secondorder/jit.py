@@ -46,7 +46,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.types import FunctionType
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
-from numba.extending import intrinsic, models, register_jitable, register_model
+from numba.extending import intrinsic, models, overload, register_jitable, register_model
 from numba.np.arrayobj import populate_array
 
 from secondorder.lean import KernelCompiler, SeldomCompiler, quicker_compilation
@@ -351,6 +351,33 @@ def _function_loader(signature):
 def function_at(signature):
     """Intrinsic: address -> callable typed function of this signature."""
     return (lambda address: address) if JIT_DISABLED else _function_loader(signature)
+
+
+if JIT_DISABLED:
+
+    def call_product(function, x, v, out, data):
+        """function(x, v, out, data)."""
+        function(x, v, out, data)
+
+else:
+
+    def call_product(address, x, v, out, data):
+        """Call the typed product at this address, in compiled code.
+
+        Solvers that are compiled together with their objective (`kernels`) have data of another type, and no such
+        product: for these it compiles to nothing.
+        """
+
+    @overload(call_product, jit_options={"_nrt": False})
+    def _call_product(address, x, v, out, data):
+        if data != data_t:
+            return lambda address, x, v, out, data: None
+        product_at = function_at(HVP)
+
+        def call(address, x, v, out, data):
+            product_at(address)(x, v, out, data)
+
+        return call
 
 
 # ------------------------------------------------------------------------------------------- tuples by address

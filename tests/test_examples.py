@@ -13,6 +13,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PROMISED = {
     "compare_line_searches": ("hager-zhang", "armijo", "more-thuente", "nonmonotone-average", "fixed", "gtol"),
     "fit_decay": ("fitted", "gradient: exact", "at or below its tolerance"),
+    "inner_problem": ("1000000 inner problems", "not solved: 0", "energy"),
     "own_line_search": ("golden", "x = [3.  0.5]", "gtol"),
 }
 

@@ -284,6 +284,16 @@ _NO_TRACE = np.empty((0, len(TRACE)))
 _MAIN = threading.main_thread().ident
 
 
+def control_start(run, n):
+    """Bytes of the control numbers at the start of a run of n variables with these options."""
+    counts, values, numbers = control_numbers(_START)
+    counts[MAX_ITER] = run.maxiter if run.maxiter >= 0 else max(10000, 200 * n)
+    counts[MAX_FUN], counts[FUN_PER_GRAD] = run.maxfev, 1
+    values[GRAD_TOL], values[GRAD_RTOL] = run.gtol, run.grtol
+    values[X_TOL], values[F_TOL], values[F_MIN] = run.xtol, run.ftol, run.fmin
+    return bytes(numbers)
+
+
 class Plan:
     """A method with checked options and its compiled parts: all of a call but the objective and x0."""
 
@@ -312,20 +322,10 @@ class Plan:
             rows, length = self.module.n_work(n, self.own), self.module.n_memory(n, self.own)
             if self.examine is not None:
                 rows, length = self.examine.sizes(n, rows, length)
-            found = (rows, n, length), self.control_start(n)
+            found = (rows, n, length), control_start(self.run, n)
             if len(self.sizes) < 64:
                 self.sizes[n] = found
         return found
-
-    def control_start(self, n):
-        """Bytes of the control numbers at the start."""
-        run = self.run
-        counts, values, numbers = control_numbers(_START)
-        counts[MAX_ITER] = run.maxiter if run.maxiter >= 0 else max(10000, 200 * n)
-        counts[MAX_FUN], counts[FUN_PER_GRAD] = run.maxfev, 1
-        values[GRAD_TOL], values[GRAD_RTOL] = run.gtol, run.grtol
-        values[X_TOL], values[F_TOL], values[F_MIN] = run.xtol, run.ftol, run.fmin
-        return bytes(numbers)
 
     def program_for(self, n, counts):
         """`program` for n variables, which are many; the addresses of kernels for them go into counts."""

@@ -33,7 +33,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import GNORM, N_ITER, N_RESTART, F, accept, stopping_test
-from secondorder.jit import HVP, function_at, leaf, loop
+from secondorder.jit import call_product, leaf, loop
 from secondorder.linalg.vectors import axpby, copy, dot, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
@@ -46,8 +46,6 @@ SEARCH = {"line_search": "strong-wolfe", "initial_step": "quadratic", "c2": 0.1}
 FR, PR, HS, DY, HZ = 0, 1, 2, 3, 4
 BETAS = {"fr": FR, "pr+": PR, "hs": HS, "dy": DY, "hz": HZ}
 NAMED = {"beta": BETAS}  # options that are given by name
-
-_precondition_at = function_at(HVP)
 
 
 class Options(NamedTuple):
@@ -78,7 +76,7 @@ def precondition(options, x, v, out, data):
     if options.preconditioner == 0:
         copy(v, out)
     else:
-        _precondition_at(options.preconditioner)(x, v, out, data)
+        call_product(options.preconditioner, x, v, out, data)
 
 
 @leaf

@@ -20,7 +20,7 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.jit import HVP, function_at, inlined, leaf, loop
+from secondorder.jit import call_product, inlined, leaf, loop
 from secondorder.linalg.two_loop import two_loop
 from secondorder.linalg.vectors import axpy, copy, distance2, dot, scale
 
@@ -28,8 +28,6 @@ NONE, PAIRS, DIAGONAL = 0, 1, 2
 PRECONDITIONERS = {"none": NONE, "l-bfgs": PAIRS, "diagonal": DIAGONAL}
 FLOOR = 2.0**-52  # an element of D falls at most by this factor at once
 SKIP = 1e-8  # a pair counts if s'y > SKIP |s| |y|: P has to be well conditioned
-
-_function_at = function_at(HVP)
 
 
 class Preconditioner(NamedTuple):
@@ -69,7 +67,7 @@ def precondition(P, x, v, out, data):
         two_loop(P.S, P.Y, P.inv_sy, P.state[2], int(P.state[0]), int(P.state[1]), v, P.a, out)
         scale(-1.0, out, out)
     else:
-        _function_at(P.kind)(x, v, out, data)
+        call_product(P.kind, x, v, out, data)
 
 
 @leaf

@@ -1,0 +1,284 @@
+"""Solvers for the user's own compiled code: `so.kernels.bfgs(fun_grad, n)` and so on, one for each method.
+
+What `minimize` runs behind one entry for all objectives is here compiled together with one of them: it is called from
+`@njit` code and `prange` loops, takes its memory from a vector of the caller's, and allocates nothing.
+
+    kernel = so.kernels.bfgs(objective, n=2)
+    kernel.solve(x, workspace, *args) -> End       x is moved to where the run ends
+    kernel.n_workspace                             length of the workspace, float64, of any contents
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from secondorder.backends import serial
+from secondorder.control import (
+    COUNTDOWN,
+    G_ROW,
+    GNORM,
+    LEFT_BEST,
+    N_COUNTS,
+    N_FUN,
+    N_GRAD,
+    N_HESS,
+    N_HVP,
+    N_ITER,
+    N_VALUES,
+    SCALE,
+    SIGNALS,
+    TRACE,
+    Control,
+    F,
+    value_and_gradient,
+)
+from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, is_compiled, loop, njit
+from secondorder.linalg import chunks
+from secondorder.linalg.vectors import copy, norm_inf
+from secondorder.line_searches import LINE_SEARCHES
+from secondorder.methods import METHODS
+from secondorder.minimize import ALIASES
+from secondorder.objective import Objective
+from secondorder.options import lookup, parse
+from secondorder.status import MAXITER, PRECISION, RAISED, REASONS, ROUNDING
+
+# status of each reason, for compiled code
+STATUS = np.full(max(REASONS) + 1, -1, np.int64)
+for _reason, _text in REASONS.items():
+    STATUS[_reason] = _text.status
+
+FOREVER = 2**62
+
+
+class End(NamedTuple):
+    """What `solve` returns.
+
+    Attributes
+    ----------
+    status : int
+        As in `OptimizeResult.status`; 0 is success.
+    fun, optimality : float
+        f and |gradient|_inf at x.
+    nit, nfev, njev, nhev : int
+        Counts, as in `OptimizeResult`.
+    """
+
+    status: int
+    fun: float
+    optimality: float
+    nit: int
+    nfev: int
+    njev: int
+    nhev: int
+
+
+class Kernel(NamedTuple):
+    """A solver for compiled code.
+
+    Attributes
+    ----------
+    solve : function
+        ``solve(x, workspace, *args) -> End``, compiled. x, shape (n,), is where the run starts, and then where it
+        ended. args are what fun_grad gets after its g.
+    n_workspace : int
+        The least length of `workspace`, a vector of float64. Its contents don't matter, before or after.
+    n : int
+        The number of variables.
+    method : str
+        The method's name.
+    """
+
+    solve: object
+    n_workspace: int
+    n: int
+    method: str
+
+
+@loop
+def back_to_best(fun_grad, x, g, control, data):
+    """x <- the best point accepted, g <- its gradient: one more evaluation."""
+    copy(control.best, x)
+    f = value_and_gradient(fun_grad, x, g, control, data)
+    control.counts[LEFT_BEST] = control.counts[G_ROW] = 0
+    control.values[F], control.values[GNORM] = f, norm_inf(g)
+
+
+def make(method, objective, n, options=None):
+    """The `Kernel` of a method for one objective of n variables.
+
+    Parameters
+    ----------
+    method : str
+        A name of `METHODS`.
+    objective : Objective
+        ``fun_grad(x, g, *args) -> f`` and, as the method needs them, ``hvp(x, v, out, *args)``, ``hess(x, H, *args)``
+        and ``fun(x, *args)``: `@njit` functions, or plain Python that Numba can compile. They may not
+        allocate.
+    n : int
+        The number of variables.
+    options : dict, optional
+        As in `minimize`, without ``history``, ``disp``, ``time_limit`` and ``on_error``: there is no clock in a kernel,
+        and an exception in the objective passes through it.
+
+    Returns
+    -------
+    Kernel
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are wrong.
+
+    Examples
+    --------
+    A problem for each row, a million if need be, with one workspace a thread:
+
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> from numba import njit
+    >>> @njit
+    ... def bowl(x, g, a):
+    ...     g[0], g[1] = 2.0 * (x[0] - a), 4.0 * (x[1] + a)
+    ...     return (x[0] - a) ** 2 + 2.0 * (x[1] + a) ** 2
+    >>> solve, n_workspace, *_ = so.kernels.bfgs(so.Objective(bowl), n=2)
+    >>> @njit
+    ... def all_of(X, a):
+    ...     workspace = np.empty(n_workspace)
+    ...     solved = 0
+    ...     for i in range(len(X)):
+    ...         solved += solve(X[i], workspace, a[i]).status == 0
+    ...     return solved
+    >>> X = np.zeros((3, 2))
+    >>> all_of(X, np.array([1.0, 2.0, 3.0]))
+    3
+    >>> X.round(6)
+    array([[ 1., -1.],
+           [ 2., -2.],
+           [ 3., -3.]])
+    """
+    name, module, parsed = checked(method, objective, n, options)
+    fun, fun_grad, second = functions(objective, module, name)
+    search = loop(parsed.line_search.search) if parsed.line_search is not None else None
+    search_options, own_options = parsed.search, parsed.method
+    solver = loop(module.solve)
+    start = serial.start
+
+    rows, length = module.n_work(n, own_options), module.n_memory(n, own_options)
+    first_memory = rows * n
+    first_values = first_memory + length
+    first_counts = first_values + N_VALUES
+    first_best = first_counts + N_COUNTS
+    n_sums = chunks.CHUNKS if n >= chunks.LONG else 0
+    first_spare = first_best + n + n_sums
+    total = first_spare + n
+    counts0, values0 = control_start(parsed.run, n)
+    strict, n_trace = parsed.run.strict, len(TRACE)
+
+    @njit(**FLAGS)
+    def run(x, work, memory, control, data):
+        if not start(fun_grad, x, work, control, data):
+            return RAISED
+        if second is None:
+            return solver(fun, fun_grad, search, search_options, own_options, x, work, memory, control, data).reason
+        return solver(fun, fun_grad, second, search, search_options, own_options, x, work, memory, control, data).reason
+
+    @njit(**FLAGS)
+    def solve(x, workspace, *args):
+        x, workspace = borrowed(x), borrowed(workspace)
+        work, memory = floats_at(workspace, 0, (rows, n)), floats_at(workspace, first_memory, (length,))
+        values, counts = (
+            floats_at(workspace, first_values, (N_VALUES,)),
+            integers_at(workspace, first_counts, (N_COUNTS,)),
+        )
+        best, trace = floats_at(workspace, first_best, (n,)), floats_at(workspace, 0, (0, n_trace))
+        control = Control(counts, values, best, trace, floats_at(workspace, first_best + n, (n_sums,)))
+        for k in range(N_COUNTS):
+            counts[k] = counts0[k]
+        for k in range(N_VALUES):
+            values[k] = values0[k]
+        data = args, floats_at(workspace, first_spare, (n,))
+        reason = run(x, work, memory, control, data)
+        if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
+            back_to_best(fun_grad, x, work[0], control, data)
+        if reason == ROUNDING and not strict:
+            reason = PRECISION
+        unit = values[SCALE]
+        return End(
+            STATUS[reason],
+            values[F] / unit,
+            values[GNORM] / unit,
+            counts[N_ITER],
+            counts[N_FUN],
+            counts[N_GRAD],
+            counts[N_HVP] + counts[N_HESS],
+        )
+
+    return Kernel(solve, total, n, name)
+
+
+def checked(method, objective, n, options):
+    """(name, module, Parsed) after a look at every argument."""
+    name = str(method).lower().replace("_", "-")
+    name = ALIASES.get(name, name)
+    module = lookup("method", name, METHODS)
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"a kernel takes an Objective, whose fun_grad(x, g, *args) writes into g; it got {objective!r:.100}"
+        )
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"n={n!r} must be a whole number of at least 1")
+    options = dict(options or {})
+    for key in ("history", "disp", "time_limit", "on_error", "preconditioner"):
+        if callable(options.get(key)) or (key != "preconditioner" and key in options):
+            raise ValueError(f"option {key}={options[key]!r} has no meaning in a kernel; leave it out")
+    return name, module, parse(name, module, LINE_SEARCHES, options)
+
+
+def functions(objective, module, name):
+    """(fun, fun_grad, hvp or hess or None), compiled, of data = (args, a vector for gradients not asked for)."""
+    need = "hvp" if "hvp" in module.NEEDS else "hess" if "hess" in module.NEEDS else None
+    given = getattr(objective, need) if need else None
+    if need and given is None:
+        raise ValueError(f"method {name!r} needs {need}=, which the Objective does not have")
+    user = compilable(objective.fun_grad)
+    fun_grad = njit(**FLAGS)(lambda x, g, data: user(x, g, *data[0]))
+    if objective.fun is not None:
+        value = compilable(objective.fun)
+        fun = njit(**FLAGS)(lambda x, data: value(x, *data[0]))
+    else:
+        fun = njit(**FLAGS)(lambda x, data: user(x, data[1], *data[0]))
+    if need is None:
+        return fun, fun_grad, None
+    second = compilable(given)
+    if need == "hess":
+        return fun, fun_grad, njit(**FLAGS)(lambda x, H, data: second(x, H, *data[0]))
+    return fun, fun_grad, njit(**FLAGS)(lambda x, v, out, data: second(x, v, out, *data[0]))
+
+
+def compilable(function):
+    """The function, compiled when it is called."""
+    return function if is_compiled(function) else njit(function)
+
+
+def control_start(run, n):
+    """(counts, values) at the start; constants of the kernel. No clock: the countdown to a look at it never ends."""
+    counts, values, _ = serial.control_numbers(serial.control_start(run, n))
+    counts[COUNTDOWN], counts[SIGNALS] = FOREVER, 0
+    return counts.copy(), values.copy()
+
+
+def __getattr__(name):
+    method = name.replace("_", "-")
+    if method not in METHODS:
+        raise AttributeError(f"module 'secondorder.kernels' has no attribute {name!r}; methods: {', '.join(METHODS)}")
+
+    def kernel(objective, n, options=None):
+        return make(method, objective, n, options)
+
+    kernel.__name__ = kernel.__qualname__ = name
+    kernel.__doc__ = f"The `Kernel` of {method} for one objective of n variables: see `make`."
+    return kernel
+
+
+def __dir__():
+    return sorted({*globals(), *[name.replace("-", "_") for name in METHODS]})

@@ -1,0 +1,111 @@
+"""so.kernels: solvers inside the user's compiled code take the steps of `minimize` and allocate nothing."""
+
+import numpy as np
+import pytest
+from numba import njit
+from numba.core.runtime import _nrt_python, rtsys
+
+from secondorder import METHODS, Objective, kernels, minimize
+
+pytestmark = pytest.mark.timeout(240)
+
+# A line search and a trust region with products: what is around `solve` is the same for all, and compiling takes long.
+CHOSEN = ["bfgs", "trust-ncg"]
+
+
+@njit
+def fun_grad(x, g, a):
+    """Rosenbrock's function with another valley."""
+    u, v = x[1] - x[0] * x[0], 1.0 - x[0]
+    g[0], g[1] = -4.0 * a * u * x[0] - 2.0 * v, 2.0 * a * u
+    return a * u * u + v * v
+
+
+@njit
+def hess(x, H, a):
+    """Its Hessian."""
+    H[0, 0] = 2.0 - 4.0 * a * (x[1] - 3.0 * x[0] * x[0])
+    H[0, 1] = H[1, 0] = -4.0 * a * x[0]
+    H[1, 1] = 2.0 * a
+
+
+@njit
+def hvp(x, v, out, a):
+    """Products with it."""
+    out[0] = (2.0 - 4.0 * a * (x[1] - 3.0 * x[0] * x[0])) * v[0] - 4.0 * a * x[0] * v[1]
+    out[1] = -4.0 * a * x[0] * v[0] + 2.0 * a * v[1]
+
+
+OBJECTIVE = Objective(fun_grad, hess=hess, hvp=hvp)
+VALLEYS = np.array([1.0, 10.0, 100.0, np.nan])
+OPTIONS = {"gtol": 1e-8, "maxiter": 200}
+
+
+@pytest.fixture(scope="module", params=CHOSEN)
+def solved(request):
+    """(method, workspace, all_of) where all_of(X, valleys, workspace, out, times) has a solve for each row."""
+    solve, n_workspace, n, method = kernels.make(request.param, OBJECTIVE, 2, OPTIONS)
+    assert (n, method) == (2, request.param)
+
+    @njit
+    def all_of(X, valleys, workspace, out, times):
+        for _ in range(times):
+            for i in range(len(X)):
+                X[i, 0], X[i, 1] = -1.2, 1.0
+                end = solve(X[i], workspace, valleys[i])
+                out[i, 0], out[i, 1], out[i, 2] = end.status, end.fun, end.optimality
+                out[i, 3], out[i, 4], out[i, 5], out[i, 6] = end.nit, end.nfev, end.njev, end.nhev
+
+    return method, np.full(n_workspace, np.nan), all_of
+
+
+def test_a_kernel_takes_the_steps_of_minimize(solved):
+    method, workspace, all_of = solved
+    X, out = np.empty((4, 2)), np.zeros((4, 7))
+    all_of(X, VALLEYS, workspace, out, 1)
+    for x, a, row in zip(X, VALLEYS, out):
+        single = minimize(OBJECTIVE, [-1.2, 1.0], (a,), method, options=OPTIONS, second_order=False)
+        assert row[0] == single.status
+        assert row[3:].tolist() == [single.nit, single.nfev, single.njev, single.nhev]
+        assert np.allclose(x, single.x, rtol=1e-12, atol=1e-12)  # inlined, products and sums may be fused otherwise
+        assert np.allclose(row[1:3], [single.fun, single.optimality], rtol=1e-6, atol=1e-12, equal_nan=True)
+    assert set(out[:, 0].tolist()) == {0.0, 3.0}
+
+
+def test_nothing_is_allocated(solved):
+    _, workspace, all_of = solved
+    X, out, counts = np.empty((4, 2)), np.zeros((4, 7)), []
+    _nrt_python.memsys_enable_stats()
+    for times in (1, 1, 50):
+        before = rtsys.get_allocation_stats().alloc
+        all_of(X, VALLEYS, workspace, out, times)
+        counts.append(rtsys.get_allocation_stats().alloc - before)
+    assert counts[1] == counts[2]
+
+
+def test_every_method_has_its_name_here():
+    for name in METHODS:
+        assert callable(getattr(kernels, name.replace("-", "_")))
+    with pytest.raises(AttributeError, match="bfgs"):
+        kernels.bgfs  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"method": "bgfs"}, ValueError, ["bgfs", "bfgs"]),
+        ({"objective": fun_grad}, TypeError, ["Objective", "fun_grad"]),
+        ({"method": "newton", "objective": Objective(fun_grad)}, ValueError, ["newton", "hess"]),
+        ({"n": 0}, ValueError, ["n=0", "at least 1"]),
+        ({"n": 2.5}, ValueError, ["n=2.5", "whole"]),
+        ({"options": {"history": True}}, ValueError, ["history", "kernel"]),
+        ({"options": {"gtoll": 1.0}}, ValueError, ["gtoll", "gtol"]),
+    ],
+    ids=lambda value: str(list(value)) if isinstance(value, dict) else None,
+)
+def test_a_wrong_argument_is_refused_by_name_value_and_rule(change, kind, words):
+    call = {"method": "bfgs", "objective": OBJECTIVE, "n": 2} | change
+    with pytest.raises(kind) as caught:
+        kernels.make(**call)
+    for word in words:
+        assert word in str(caught.value)
