@@ -1,7 +1,7 @@
 """A million small problems inside one's own compiled code: the implicit midpoint rule for many springs.
 
-Each step asks for the point x where a function of two variables is least. `so.kernels` gives a solver that is called from
-`@njit` code, in a prange loop, with a workspace a thread: no call from Python in between, nothing allocated.
+Each step asks for the point x where a function of two variables is least. `so.kernels` gives a solver that is called
+from `@njit` code, in a prange loop, with a workspace a thread: no call from Python in between, nothing allocated.
 
     python examples/inner_problem.py [springs] [steps]
 """

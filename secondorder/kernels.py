@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from secondorder.backends import serial
+from secondorder.backends.batch import return_to_best
 from secondorder.control import (
     COUNTDOWN,
-    G_ROW,
     GNORM,
     LEFT_BEST,
     N_COUNTS,
@@ -30,11 +30,9 @@ from secondorder.control import (
     TRACE,
     Control,
     F,
-    value_and_gradient,
 )
 from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, is_compiled, loop, njit
 from secondorder.linalg import chunks
-from secondorder.linalg.vectors import copy, norm_inf
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
 from secondorder.minimize import ALIASES
@@ -92,15 +90,6 @@ class Kernel(NamedTuple):
     n_workspace: int
     n: int
     method: str
-
-
-@loop
-def back_to_best(fun_grad, x, g, control, data):
-    """x <- the best point accepted, g <- its gradient: one more evaluation."""
-    copy(control.best, x)
-    f = value_and_gradient(fun_grad, x, g, control, data)
-    control.counts[LEFT_BEST] = control.counts[G_ROW] = 0
-    control.values[F], control.values[GNORM] = f, norm_inf(g)
 
 
 def make(method, objective, n, options=None):
@@ -199,7 +188,7 @@ def make(method, objective, n, options=None):
         data = args, floats_at(workspace, first_spare, (n,))
         reason = run(x, work, memory, control, data)
         if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
-            back_to_best(fun_grad, x, work[0], control, data)
+            return_to_best(fun_grad, x, work[0], control, data)
         if reason == ROUNDING and not strict:
             reason = PRECISION
         unit = values[SCALE]
