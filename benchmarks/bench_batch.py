@@ -1,0 +1,168 @@
+"""Batches against loops: `python benchmarks/bench_batch.py [--problems 100000]`.
+
+    fits        exponential fits, four parameters, 32 points: curve_fit_batch, and a loop over MINPACK
+                (scipy.optimize.leastsq with a compiled residual)
+    rosenbrock  n = 4, random starts: minimize_batch by method, a loop over scipy's L-BFGS-B with the same compiled f, g
+    overhead    what the engine takes beside the solver: problems that start at their minimum, less the evaluation there
+    in kernel   Rosenbrock, n = 2, bfgs, inside compiled code
+
+Problems a second, the best of three runs; one thread everywhere but in the lines that say so. Peers solve the first 300
+problems of the same batch.
+"""
+
+import argparse
+import os
+import time
+
+if __name__ == "__main__":  # before NumPy is loaded
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+import numpy as np
+import scipy.optimize
+from numba import njit
+
+import secondorder as so
+
+POINTS = 32
+PEER = 300  # problems that a peer solves
+
+
+def best(run, rounds=3):
+    """The least seconds of some runs."""
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+@njit
+def single_decay(t, a, b, c, d):
+    """An exponential with an offset and a slope."""
+    return a * np.exp(-b * t) + c + d * t
+
+
+@njit
+def single_misfit(p, t, y):
+    """Its residuals."""
+    return p[0] * np.exp(-p[1] * t) + p[2] + p[3] * t - y
+
+
+def fits(B, report):
+    """Four-parameter fits."""
+    rng, t = np.random.default_rng(0), np.linspace(0.0, 3.0, POINTS)
+    P = np.array([2.0, 1.0, 0.5, 0.1]) * (1.0 + 0.2 * rng.standard_normal((B, 4)))
+    Y = P[:, :1] * np.exp(-P[:, 1:2] * t) + P[:, 2:3] + P[:, 3:] * t + 0.01 * rng.standard_normal((B, POINTS))
+    P0 = np.array([1.5, 0.7, 0.2, 0.0])
+    so.curve_fit_batch(single_decay, t, Y[:4], P0)
+    for workers in (1, 2):
+        found = so.curve_fit_batch(single_decay, t, Y, P0, workers=workers)
+        report("fits", f"curve_fit_batch, {workers} thread(s)", B / best(
+            lambda w=workers: so.curve_fit_batch(single_decay, t, Y, P0, workers=w)
+        ), f"{found.success.mean():.4f} converged, {found.nfev.mean():.1f} evaluations")  # fmt: skip
+    single_misfit(P0, t, Y[0])
+    minpack = best(lambda: [scipy.optimize.leastsq(single_misfit, P0, (t, y)) for y in Y[:PEER]])
+    report("fits", "loop over MINPACK, compiled residual", PEER / minpack)
+
+
+@njit
+def rosenbrock(x, g):
+    """Chained Rosenbrock and its gradient."""
+    f, n = 0.0, x.shape[0]
+    g[0] = 0.0
+    for i in range(n - 1):
+        u, v = x[i + 1] - x[i] * x[i], 1.0 - x[i]
+        f += 100.0 * u * u + v * v
+        g[i] -= 400.0 * u * x[i] + 2.0 * v
+        g[i + 1] = 200.0 * u
+    return f
+
+
+@njit
+def rosenbrock_value(x):
+    """The same, for exact second derivatives."""
+    f = 0.0
+    for i in range(x.shape[0] - 1):
+        f += 100.0 * (x[i + 1] - x[i] * x[i]) ** 2 + (1.0 - x[i]) ** 2
+    return f
+
+
+@njit
+def value_and_gradient(x):
+    """For scipy."""
+    g = np.empty_like(x)
+    return rosenbrock(x, g), g
+
+
+def starts(B, report):
+    """Rosenbrock from many starts."""
+    X0 = np.array([-1.2, 1.0, -1.2, 1.0]) + 0.2 * np.random.default_rng(0).standard_normal((B, 4))
+    for method, fun in (
+        ("l-bfgs", so.Objective(rosenbrock)),
+        ("bfgs", so.Objective(rosenbrock)),
+        ("newton", rosenbrock_value),
+    ):
+        so.minimize_batch(fun, X0[:4], method=method)
+        for workers in (1, 2):
+            found = so.minimize_batch(fun, X0, method=method, workers=workers)
+            rate = B / best(lambda m=method, f=fun, w=workers: so.minimize_batch(f, X0, method=m, workers=w))
+            report("rosenbrock", f"{method}, {workers} thread(s)", rate, f"{found.nfev.mean():.1f} evaluations")
+    value_and_gradient(X0[0])
+    options = {"gtol": 1e-6, "ftol": 0.0}
+    loop = best(lambda: [
+        scipy.optimize.minimize(value_and_gradient, x, jac=True, method="L-BFGS-B", options=options) for x in X0[:PEER]
+    ])  # fmt: skip
+    report("rosenbrock", "loop over scipy's L-BFGS-B", PEER / loop)
+
+
+def overhead(B, report):
+    """What a problem takes that has nothing to do, against one evaluation."""
+    X0, objective = np.ones((B, 4)), so.Objective(rosenbrock)
+    so.minimize_batch(objective, X0[:4], method="bfgs", workers=1)
+    rate = B / best(lambda: so.minimize_batch(objective, X0, method="bfgs", workers=1))
+    report("overhead", "bfgs from the minimum", rate, f"{1e6 / rate:.3f} us each, evaluation and first test included")
+
+
+@njit
+def valley(x, g):
+    """Rosenbrock, n = 2."""
+    u, v = x[1] - x[0] * x[0], 1.0 - x[0]
+    g[0], g[1] = -400.0 * u * x[0] - 2.0 * v, 200.0 * u
+    return 100.0 * u * u + v * v
+
+
+def in_kernel(B, report):
+    """bfgs inside compiled code."""
+    solve, n_workspace, *_ = so.kernels.bfgs(so.Objective(valley), 2)
+
+    @njit
+    def repeat(times):
+        workspace, x, evaluations = np.empty(n_workspace), np.empty(2), 0
+        for _ in range(times):
+            x[0], x[1] = -1.2, 1.0
+            evaluations += solve(x, workspace).nfev
+        return evaluations / times
+
+    evaluations = repeat(1)
+    rate = B / best(lambda: repeat(B))
+    report("in kernel", "bfgs, n = 2", rate, f"{1e6 / rate:.2f} us each, {evaluations:.0f} evaluations")
+
+
+def main():
+    """Print a line a measurement."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--problems", type=int, default=100_000)
+    parser.add_argument("--part", choices=("fits", "rosenbrock", "overhead", "kernel"))
+    given = parser.parse_args()
+
+    def report(part, what, rate, more=""):
+        print(f"{part:11s} {what:40s} {rate:12.0f} /s  {more}", flush=True)
+
+    for name, part in (("fits", fits), ("rosenbrock", starts), ("overhead", overhead), ("kernel", in_kernel)):
+        if given.part in (None, name):
+            part(given.problems, report)
+
+
+if __name__ == "__main__":
+    main()
