@@ -13,7 +13,7 @@ from secondorder.jit import (
     JIT_DISABLED,
     Reference,
     atomic_load,
-    function_at,
+    caller,
     inlined,
     integers,
     intp,
@@ -136,8 +136,8 @@ LOOK_NS = 1_000_000  # aim: one look at the clock a millisecond
 MAX_STRIDE = 256
 
 NOTIFY = intp(intp)
-_notify_at = function_at(NOTIFY)
-_axpy_at, _dot_at = function_at(chunks.KERNELS[chunks.axpy]), function_at(chunks.KERNELS[chunks.dot])
+_notify_by = caller(NOTIFY)
+_axpy_by, _dot_by = caller(chunks.KERNELS[chunks.axpy]), caller(chunks.KERNELS[chunks.dot])
 
 
 @seldom
@@ -233,7 +233,7 @@ def _second_order(products, control):
 def axpy(a, x, y, out, control):
     """out <- a x + y, with threads where the vectors are long."""
     if control.counts[AXPY] != 0:
-        _axpy_at(control.counts[AXPY])(a, x, y, out)
+        _axpy_by(control.counts[AXPY], a, x, y, out)
     else:
         vectors.axpy(a, x, y, out)
 
@@ -242,7 +242,7 @@ def axpy(a, x, y, out, control):
 def dot(x, y, control):
     """x'y, with threads where the vectors are long."""
     if control.counts[DOT] != 0:
-        return _dot_at(control.counts[DOT])(x, y, control.sums)
+        return _dot_by(control.counts[DOT], x, y, control.sums)
     return vectors.dot(x, y)
 
 
@@ -294,7 +294,7 @@ else:
     @seldom
     def notify(counts):
         """Call the user's callback."""
-        _notify_at(counts[CALLBACK])(counts[HANDLE])
+        _notify_by(counts[CALLBACK], counts[HANDLE])
 
 
 @seldom

@@ -39,6 +39,7 @@ from numba import config, njit, prange, types  # noqa: F401 - prange for kernels
 from numba.core import cgutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
 from numba.core.compiler import Compiler
+from numba.core.cpu import CPUContext
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import TypingError
 from numba.core.imputils import lower_getattr_generic
@@ -351,6 +352,23 @@ def _function_loader(signature):
 def function_at(signature):
     """Intrinsic: address -> callable typed function of this signature."""
     return (lambda address: address) if JIT_DISABLED else _function_loader(signature)
+
+
+@functools.cache
+def caller(signature):
+    """Function (address, ...) that calls the typed function at this address.
+
+    On CUDA nothing has an address: there it compiles to nothing, and may not be reached.
+    """
+    if JIT_DISABLED:
+        return lambda function, *args: function(*args)
+    names = ", ".join([f"a{k}" for k in range(len(signature.args))])
+    space = {"at": function_at(signature), "nothing": 0 if signature.return_type == intp else 0.0}
+    stub = eval(f"lambda address, {names}: None", space)
+    for target, body in (("cpu", f"at(address)({names})"), ("cuda", "nothing")):
+        made = eval(f"lambda address, {names}: lambda address, {names}: {body}", space)
+        overload(stub, target=target, jit_options={"_nrt": False} if target == "cpu" else {})(made)
+    return stub
 
 
 if JIT_DISABLED:
@@ -823,7 +841,10 @@ else:
 
         def codegen(context, builder, sig, args):
             view = context.make_array(sig.args[0])(context, builder, args[0])
-            return builder.load_atomic(builder.gep(view.data, [args[1]]), "monotonic", 8)
+            place = builder.gep(view.data, [args[1]])
+            if not isinstance(context, CPUContext):  # nobody else writes there
+                return builder.load(place)
+            return builder.load_atomic(place, "monotonic", 8)
 
         return types.int64(array, types.intp), codegen
 
@@ -842,6 +863,8 @@ else:
         """Let Python run its pending signal handlers; 1 if one raised (the exception is cleared), else 0."""
 
         def codegen(context, builder, sig, args):
+            if not isinstance(context, CPUContext):  # there are none
+                return context.get_constant(types.int64, 0)
             pyapi = context.get_python_api(builder)
             gil = pyapi.gil_ensure()
             check = cgutils.get_or_insert_function(
@@ -863,6 +886,8 @@ else:
             """Nanoseconds of the system's monotonic clock (clock_gettime)."""
 
             def codegen(context, builder, sig, args):
+                if not isinstance(context, CPUContext):  # there is no clock
+                    return context.get_constant(types.int64, 0)
                 i64, i32 = ir.IntType(64), ir.IntType(32)
                 spec = cgutils.alloca_once(builder, i64, size=2)
                 clock = cgutils.get_or_insert_function(

@@ -84,12 +84,16 @@ class Kernel(NamedTuple):
         The number of variables.
     method : str
         The method's name.
+    solve_tuple : function
+        ``solve_tuple(x, workspace, args)``, args a tuple: the form for kernels of `numba.cuda`, where Numba has no
+        ``*args``.
     """
 
     solve: object
     n_workspace: int
     n: int
     method: str
+    solve_tuple: object
 
 
 def make(method, objective, n, options=None):
@@ -172,7 +176,7 @@ def make(method, objective, n, options=None):
         return solver(fun, fun_grad, second, search, search_options, own_options, x, work, memory, control, data).reason
 
     @njit(**FLAGS)
-    def solve(x, workspace, *args):
+    def solve_tuple(x, workspace, args):
         x, workspace = borrowed(x), borrowed(workspace)
         work, memory = floats_at(workspace, 0, (rows, n)), floats_at(workspace, first_memory, (length,))
         values, counts = (
@@ -202,7 +206,11 @@ def make(method, objective, n, options=None):
             counts[N_HVP] + counts[N_HESS],
         )
 
-    return Kernel(solve, total, n, name)
+    @njit(**FLAGS)
+    def solve(x, workspace, *args):
+        return solve_tuple(x, workspace, args)
+
+    return Kernel(solve, total, n, name, solve_tuple)
 
 
 def checked(method, objective, n, options):

@@ -44,7 +44,7 @@ OPTIONS = {"gtol": 1e-8, "maxiter": 200}
 @pytest.fixture(scope="module", params=CHOSEN)
 def solved(request):
     """(method, workspace, all_of) where all_of(X, valleys, workspace, out, times) has a solve for each row."""
-    solve, n_workspace, n, method = kernels.make(request.param, OBJECTIVE, 2, OPTIONS)
+    solve, n_workspace, n, method, _ = kernels.make(request.param, OBJECTIVE, 2, OPTIONS)
     assert (n, method) == (2, request.param)
 
     @njit

@@ -31,7 +31,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import product, stopped
-from secondorder.jit import leaf, loop
+from secondorder.jit import leaf, loop, reshaped
 from secondorder.krylov.ends import CONVERGED, INVARIANT, MAX_STEPS, NOT_FINITE, STOPPED
 from secondorder.linalg.eigen import implicit_ql, sort_ascending, tridiagonal_eigen
 from secondorder.linalg.vectors import axpy, axpy_dot, copy, dot, scale
@@ -100,7 +100,7 @@ def wanted_error(alpha, beta, steps, n_smallest, n_largest, d, e, last):
     for i in range(steps):
         last[i] = 0.0
     last[steps - 1] = 1.0
-    components = last.reshape(steps, 1)
+    components = reshaped(last, (steps, 1))
     if not implicit_ql(d, e, components):
         return math.inf
     sort_ascending(d, components)
@@ -163,7 +163,7 @@ def ritz_pairs(end, steps, norm, most, memory):
     theta, errors = memory[:steps], memory[most : most + steps]
     beta, e = errors[steps - 1], memory[2 * most : 2 * most + steps]
     copy(errors, e)
-    vectors = memory[4 * most : 4 * most + steps * steps].reshape(steps, steps)
+    vectors = reshaped(memory[4 * most : 4 * most + steps * steps], (steps, steps))
     if not tridiagonal_eigen(theta, e, vectors):
         end = NOT_FINITE
     for i in range(steps):

@@ -70,7 +70,7 @@ def gill_murray_wright(H, L, perm):
         theta, c = 0.0, L[j, j]
         for i in range(j + 1, n):
             theta = max(theta, abs(L[j, i]))
-        d = max(abs(c), theta / beta2 * theta, delta)
+        d = max(abs(c), max(theta / beta2 * theta, delta))
         largest = max(largest, d - c)
         L[j, j] = d
         eliminate(L, j)

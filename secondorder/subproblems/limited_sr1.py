@@ -22,7 +22,7 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.jit import inlined, leaf
+from secondorder.jit import inlined, leaf, reshaped
 from secondorder.linalg.eigen import symmetric_eigen
 from secondorder.linalg.vectors import axpby, axpy, copy, dot, scale
 from secondorder.subproblems.secular import within_radius
@@ -48,8 +48,8 @@ class Matrix(NamedTuple):
 def matrix_in(rows, memory, m):
     """The parts by name; rows: (3 m + 1, n)."""
     k = m + 1
-    A, V, rest = memory[: k * k].reshape(k, k), memory[k * k : 2 * k * k], memory[2 * k * k :]
-    v, state = rest[: 4 * k].reshape(4, k), rest[4 * k : 4 * k + 4]
+    A, V, rest = reshaped(memory[: k * k], (k, k)), memory[k * k : 2 * k * k], memory[2 * k * k :]
+    v, state = reshaped(rest[: 4 * k], (4, k)), rest[4 * k : 4 * k + 4]
     return Matrix(rows[:m], rows[m : 2 * m], rows[2 * m : 3 * m + 1], A, V, v[0], v[1], v[2], v[3], state)
 
 
@@ -152,7 +152,7 @@ def build(B, skip, r):
 def decompose(B, g):
     """Give g its row of Q; V, w, c <- eigenvectors, eigenvalues, coordinates of g. Returns the dimension."""
     k = add_row(B, int(B.state[3]), g, B.u)
-    V = B.V[: k * k].reshape(k, k)
+    V = reshaped(B.V[: k * k], (k, k))
     for i in range(k):
         copy(B.A[i, :k], V[i])
         V[i, i] += B.state[2]
@@ -169,7 +169,7 @@ def decompose(B, g):
 @leaf
 def step_within(B, k, delta, s):
     """s <- the step within delta, from what `decompose` left. Returns (pred, |s|)."""
-    V = B.V[: k * k].reshape(k, k)
+    V = reshaped(B.V[: k * k], (k, k))
     pred, length = within_radius(B.w[:k], B.c[:k], delta, B.h[:k])
     for j in range(k):
         h = 0.0

@@ -24,7 +24,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import product, stopped
-from secondorder.jit import inlined, leaf, loop
+from secondorder.jit import inlined, leaf, loop, reshaped
 from secondorder.linalg.vectors import axpby, axpy, dot, scale
 from secondorder.subproblems.preconditioner import learn, precondition
 
@@ -49,7 +49,7 @@ N_PATH = 7
 @inlined
 def path_in(memory, m):
     """The parts of memory by name."""
-    rows = memory[: N_PATH * m].reshape(N_PATH, m)
+    rows = reshaped(memory[: N_PATH * m], (N_PATH, m))
     return Path(rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6])
 
 

@@ -19,7 +19,7 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.jit import inlined, leaf
+from secondorder.jit import inlined, leaf, reshaped
 from secondorder.linalg.eigen import jacobi_eigen
 from secondorder.linalg.vectors import axpy, copy, dot, scale
 from secondorder.subproblems.secular import within_radius
@@ -45,8 +45,8 @@ class Small(NamedTuple):
 def small_in(memory, k):
     """The parts of memory by name, for k dimensions."""
     kk = k * k
-    v = memory[2 * kk : 2 * kk + 4 * k].reshape(4, k)
-    return Small(memory[:kk].reshape(k, k), memory[kk : 2 * kk].reshape(k, k), v[0], v[1], v[2], v[3])
+    v = reshaped(memory[2 * kk : 2 * kk + 4 * k], (4, k))
+    return Small(reshaped(memory[:kk], (k, k)), reshaped(memory[kk : 2 * kk], (k, k)), v[0], v[1], v[2], v[3])
 
 
 @leaf
