@@ -15,8 +15,8 @@ import numpy as np
 from secondorder.backends import batch, serial
 from secondorder.derivatives.trampolines import copied
 from secondorder.jit import type_of
-from secondorder.minimize import check_functions, find_plan, minimize, start_vector
-from secondorder.objective import typed_objective
+from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, minimize, start_vector
+from secondorder.objective import Objective, typed_objective
 from secondorder.result import OptimizeResult
 from secondorder.status import CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL
 
@@ -126,8 +126,10 @@ def minimize_batch(
         of one axis and length B could be either: then `batched` must say.
     workers : int, optional
         Threads; default one a core. -1, as in SciPy, is the default too.
-    device : "cpu"
-        Where it runs.
+    device : {"cpu", "cuda"}
+        "cuda": a thread of an NVIDIA GPU for each problem. fun is then an `Objective` of functions that don't allocate,
+        or a function whose exact derivatives are generated (jac, hess and hessp are not taken); there is no time limit
+        and no progress, and results are those of the CPU to rounding. Compiled anew for each objective.
     progress : bool or callable
         True: a tqdm bar on stderr; a callable gets the number of problems done, some times a second.
 
@@ -171,6 +173,10 @@ def minimize_batch(
             raise ValueError(
                 f"option {name}={options[name]!r} is for single runs; use minimize for the problem in question"
             )
+    if device == "cuda":
+        given = {"jac": jac, "hess": hess, "hessp": hessp, "workers": workers, "progress": progress or None}
+        refuse_on_device({name: value for name, value in given.items() if value is not None})
+        return on_device(fun, X, args, split, method, tol, options, begun)
     plan = find_plan(method, tol, options, False)
 
     # 2 the objective
@@ -206,8 +212,8 @@ def minimize_batch(
 
 def check_device(device):
     """Is this a device that there is?"""
-    if device != "cpu":
-        raise ValueError(f"device={device!r} must be 'cpu'")
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"device={device!r} must be 'cpu' or 'cuda'")
 
 
 def count_of_workers(workers):
@@ -348,6 +354,31 @@ def one_by_one(X, split, args, call, plan, progress, begun):
     return assembled(X, G, numbers, reals, errors, dict(
         batched=split, workers=1, elapsed=time.perf_counter() - begun, method=plan.name,
         derivatives=result.derivatives, backend=result.backend,
+    ))  # fmt: skip
+
+
+def refuse_on_device(given):
+    """Some arguments are for the CPU."""
+    for name, value in given.items():
+        raise ValueError(f"{name}={value!r:.100} has no meaning with device='cuda'; leave it out")
+
+
+def on_device(fun, X, args, split, method, tol, options, begun):
+    """The batch on a GPU."""
+    from secondorder import kernels  # on use: numba.cuda takes as long to import as all else
+    from secondorder.backends import cuda
+
+    cuda.check_available()
+    options = dict(options or {}) | ({} if tol is None else {"gtol": tol})
+    args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])
+    if len(X) == 0:
+        return minimize_batch(fun, X, args, method, tol=tol, options=options, batched=split)
+    first = tuple([a[0] if of_each else a for a, of_each in zip(args, split)])
+    kernel = kernels.make(method or DEFAULT_METHOD, fun, X.shape[1], options, first)
+    X, G, numbers, reals = cuda.run(kernel, X, args, split)
+    return assembled(X, G, numbers, reals, {}, dict(
+        batched=split, workers=len(X), elapsed=time.perf_counter() - begun, method=kernel.method,
+        derivatives="given" if isinstance(fun, Objective) else "exact", backend="cuda",
     ))  # fmt: skip
 
 

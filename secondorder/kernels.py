@@ -16,6 +16,7 @@ from secondorder.backends import serial
 from secondorder.backends.batch import return_to_best
 from secondorder.control import (
     COUNTDOWN,
+    G_ROW,
     GNORM,
     LEFT_BEST,
     N_COUNTS,
@@ -24,13 +25,17 @@ from secondorder.control import (
     N_HESS,
     N_HVP,
     N_ITER,
+    N_RESTART,
+    N_SKIP,
     N_VALUES,
     SCALE,
     SIGNALS,
+    THRESHOLD,
     TRACE,
     Control,
     F,
 )
+from secondorder.derivatives.transforms import hessian, hvp, value_and_grad
 from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, is_compiled, loop, njit
 from secondorder.linalg import chunks
 from secondorder.line_searches import LINE_SEARCHES
@@ -53,21 +58,25 @@ class End(NamedTuple):
 
     Attributes
     ----------
-    status : int
-        As in `OptimizeResult.status`; 0 is success.
-    fun, optimality : float
-        f and |gradient|_inf at x.
-    nit, nfev, njev, nhev : int
+    status, reason : int
+        As in `OptimizeResult.status`, 0 is success; the number of the reason in `secondorder.status.REASONS`.
+    fun, optimality, threshold : float
+        f and |gradient|_inf at x, and what the latter was to come down to.
+    nit, nfev, njev, nhev, nrestart, nskip : int
         Counts, as in `OptimizeResult`.
     """
 
     status: int
+    reason: int
     fun: float
     optimality: float
+    threshold: float
     nit: int
     nfev: int
     njev: int
     nhev: int
+    nrestart: int
+    nskip: int
 
 
 class Kernel(NamedTuple):
@@ -79,7 +88,8 @@ class Kernel(NamedTuple):
         ``solve(x, workspace, *args) -> End``, compiled. x, shape (n,), is where the run starts, and then where it
         ended. args are what fun_grad gets after its g.
     n_workspace : int
-        The least length of `workspace`, a vector of float64. Its contents don't matter, before or after.
+        The least length of `workspace`, a vector of float64 of any contents. Afterwards its first n numbers are the
+        gradient at x.
     n : int
         The number of variables.
     method : str
@@ -96,22 +106,26 @@ class Kernel(NamedTuple):
     solve_tuple: object
 
 
-def make(method, objective, n, options=None):
+def make(method, objective, n, options=None, args=None):
     """The `Kernel` of a method for one objective of n variables.
 
     Parameters
     ----------
     method : str
         A name of `METHODS`.
-    objective : Objective
+    objective : Objective or function
         ``fun_grad(x, g, *args) -> f`` and, as the method needs them, ``hvp(x, v, out, *args)``, ``hess(x, H, *args)``
         and ``fun(x, *args)``: `@njit` functions, or plain Python that Numba can compile. They may not
-        allocate.
+        allocate. Or ``fun(x, *args) -> f``, whose exact derivatives are generated with their memory in the workspace
+        (docs/differentiable.md).
     n : int
         The number of variables.
     options : dict, optional
         As in `minimize`, without ``history``, ``disp``, ``time_limit`` and ``on_error``: there is no clock in a kernel,
         and an exception in the objective passes through it.
+
+    args : tuple, optional
+        Needed with a function: args as it will get them; how much memory its derivatives take depends on their shapes.
 
     Returns
     -------
@@ -150,7 +164,10 @@ def make(method, objective, n, options=None):
            [ 3., -3.]])
     """
     name, module, parsed = checked(method, objective, n, options)
-    fun, fun_grad, second = functions(objective, module, name)
+    if isinstance(objective, Objective):
+        (fun, fun_grad, second), n_derivatives = functions(objective, module, name), 0
+    else:
+        (fun, fun_grad, second), n_derivatives = generated(objective, module, n, args)
     search = loop(parsed.line_search.search) if parsed.line_search is not None else None
     search_options, own_options = parsed.search, parsed.method
     solver = loop(module.solve)
@@ -163,7 +180,8 @@ def make(method, objective, n, options=None):
     first_best = first_counts + N_COUNTS
     n_sums = chunks.CHUNKS if n >= chunks.LONG else 0
     first_spare = first_best + n + n_sums
-    total = first_spare + n
+    first_derivatives = first_spare + n
+    total = first_derivatives + n_derivatives
     counts0, values0 = control_start(parsed.run, n)
     strict, n_trace = parsed.run.strict, len(TRACE)
 
@@ -189,21 +207,28 @@ def make(method, objective, n, options=None):
             counts[k] = counts0[k]
         for k in range(N_VALUES):
             values[k] = values0[k]
-        data = args, floats_at(workspace, first_spare, (n,))
+        spare, own = floats_at(workspace, first_spare, (n,)), floats_at(workspace, first_derivatives, (n_derivatives,))
+        data = args, spare, own
         reason = run(x, work, memory, control, data)
         if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
             return_to_best(fun_grad, x, work[0], control, data)
         if reason == ROUNDING and not strict:
             reason = PRECISION
-        unit = values[SCALE]
+        unit, row = values[SCALE], counts[G_ROW]
+        for i in range(n):
+            work[0, i] = work[row, i] / unit
         return End(
             STATUS[reason],
+            reason,
             values[F] / unit,
             values[GNORM] / unit,
+            values[THRESHOLD] / unit,
             counts[N_ITER],
             counts[N_FUN],
             counts[N_GRAD],
             counts[N_HVP] + counts[N_HESS],
+            counts[N_RESTART],
+            counts[N_SKIP],
         )
 
     @njit(**FLAGS)
@@ -218,10 +243,8 @@ def checked(method, objective, n, options):
     name = str(method).lower().replace("_", "-")
     name = ALIASES.get(name, name)
     module = lookup("method", name, METHODS)
-    if not isinstance(objective, Objective):
-        raise TypeError(
-            f"a kernel takes an Objective, whose fun_grad(x, g, *args) writes into g; it got {objective!r:.100}"
-        )
+    if not isinstance(objective, Objective) and not callable(objective):
+        raise TypeError(f"objective must be an Objective or a function; it is {objective!r:.100}")
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n={n!r} must be a whole number of at least 1")
     options = dict(options or {})
@@ -232,7 +255,7 @@ def checked(method, objective, n, options):
 
 
 def functions(objective, module, name):
-    """(fun, fun_grad, hvp or hess or None), compiled, of data = (args, a vector for gradients not asked for)."""
+    """(fun, fun_grad, hvp or hess or None), compiled, of data = (args, a gradient not asked for, memory)."""
     need = "hvp" if "hvp" in module.NEEDS else "hess" if "hess" in module.NEEDS else None
     given = getattr(objective, need) if need else None
     if need and given is None:
@@ -252,6 +275,33 @@ def functions(objective, module, name):
     return fun, fun_grad, njit(**FLAGS)(lambda x, v, out, data: second(x, v, out, *data[0]))
 
 
+def generated(fun, module, n, args):
+    """(the same from a function of the user's by generated derivatives, the words of memory that these take)."""
+    if args is None:
+        raise ValueError(
+            "a kernel for a function needs args=, a tuple as the function will get it. Or give an Objective"
+        )
+    if type(args) is not tuple:
+        args = (args,)
+    x = np.ones(n)
+    made = {"first": value_and_grad(fun, workspace=True)}
+    if "hvp" in module.NEEDS:
+        made["second"] = hvp(fun, workspace=True)
+    elif "hess" in module.NEEDS:
+        made["second"] = hessian(fun, workspace=True)
+    words = max(derivative.n_workspace(x, *args) for derivative in made.values())
+    call = "".join([f"data[0][{k}], " for k in range(len(args))])  # Numba has no f(*args, out)
+    text = {
+        "fun": f"lambda x, data: first(x, {call}data[1], data[2])",
+        "fun_grad": f"lambda x, g, data: first(x, {call}g, data[2])",
+        "hvp": f"lambda x, v, out, data: second(x, v, {call}out, data[2])",
+        "hess": f"lambda x, H, data: second(x, {call}H, data[2])",
+    }
+    need = "hvp" if "hvp" in module.NEEDS else "hess" if "hess" in module.NEEDS else None
+    functions = [njit(**FLAGS)(eval(text[name], made)) for name in ("fun", "fun_grad", need) if name]
+    return (*functions, None)[:3], words
+
+
 def compilable(function):
     """The function, compiled when it is called."""
     return function if is_compiled(function) else njit(function)
@@ -269,8 +319,8 @@ def __getattr__(name):
     if method not in METHODS:
         raise AttributeError(f"module 'secondorder.kernels' has no attribute {name!r}; methods: {', '.join(METHODS)}")
 
-    def kernel(objective, n, options=None):
-        return make(method, objective, n, options)
+    def kernel(objective, n, options=None, args=None):
+        return make(method, objective, n, options, args)
 
     kernel.__name__ = kernel.__qualname__ = name
     kernel.__doc__ = f"The `Kernel` of {method} for one objective of n variables: see `make`."

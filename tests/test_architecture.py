@@ -65,11 +65,12 @@ PARTS = {
         "result",
         "status",
     },
-    "batch": {"backends", "control", "derivatives", "jit", "minimize", "objective", "result", "status"},
+    "batch": {"backends", "control", "derivatives", "jit", "kernels", "minimize", "objective", "result", "status"},
     "fit_batch": {"backends", "batch", "derivatives", "jit", "least_squares", "objective", "residual", "status"},
     "kernels": {
         "backends",
         "control",
+        "derivatives",
         "jit",
         "linalg",
         "line_searches",

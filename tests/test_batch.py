@@ -12,6 +12,7 @@ import pytest
 from numba import njit
 
 from secondorder import BatchResult, Objective, minimize, minimize_batch, multistart
+from secondorder.jit import JIT_DISABLED
 from secondorder.problems import PROBLEMS
 
 pytestmark = pytest.mark.timeout(120)
@@ -293,7 +294,8 @@ def test_progress_counts_the_problems_done():
         ({"batched": (1,), "args": (1.0,)}, ValueError, ["batched", "True or False"]),
         ({"workers": 0}, ValueError, ["workers=0", "at least 1"]),
         ({"workers": 1.5}, TypeError, ["workers=1.5", "whole number"]),
-        ({"device": "tpu"}, ValueError, ["device='tpu'", "'cpu'"]),
+        ({"device": "tpu"}, ValueError, ["device='tpu'", "'cpu'", "'cuda'"]),
+        ({"device": "cuda", "workers": 2}, ValueError, ["workers=2", "cuda"]),
         ({"options": {"history": True}}, ValueError, ["history", "single runs"]),
         ({"options": {"gtoll": 1.0}}, ValueError, ["gtoll", "gtol"]),
         ({"method": "bgfs"}, ValueError, ["bgfs", "bfgs"]),
@@ -307,6 +309,15 @@ def test_a_wrong_argument_is_refused_by_name_value_and_rule(change, kind, words)
         minimize_batch(**call)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="the simulator is a device")
+def test_without_a_gpu_the_error_says_what_is_needed_and_what_gives_the_same(monkeypatch):
+    from numba import cuda
+
+    monkeypatch.setattr(cuda, "is_available", lambda: False)
+    with pytest.raises(RuntimeError, match=r"device='cuda' needs an NVIDIA GPU.*device='cpu' gives the same results"):
+        minimize_batch(ROSENBROCK_SUM, np.zeros((3, 2)), device="cuda")
 
 
 # ----------------------------------------------------------------------------------------------------- multistart

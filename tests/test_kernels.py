@@ -94,7 +94,8 @@ def test_every_method_has_its_name_here():
     ("change", "kind", "words"),
     [
         ({"method": "bgfs"}, ValueError, ["bgfs", "bfgs"]),
-        ({"objective": fun_grad}, TypeError, ["Objective", "fun_grad"]),
+        ({"objective": 3}, TypeError, ["objective", "3"]),
+        ({"objective": fun_grad}, ValueError, ["args="]),
         ({"method": "newton", "objective": Objective(fun_grad)}, ValueError, ["newton", "hess"]),
         ({"n": 0}, ValueError, ["n=0", "at least 1"]),
         ({"n": 2.5}, ValueError, ["n=2.5", "whole"]),

@@ -68,3 +68,59 @@ def test_a_lane_of_nan_leaves_the_others_alone():
     assert np.isnan(out).all(axis=1).tolist() == [False, True, True, False]
     for k in (0, 3):
         assert bits(out[k]) == bits(so.grad(guarded)(points[k]))
+
+
+# ------------------------------------------------------------------------------------------------ solvers in batches
+
+
+def scaled_rosenbrock(x, a, c):
+    """Rosenbrock's function with another valley for each problem; for cuda.jit, with exact derivatives."""
+    return a[0] * (x[1] - x[0] * x[0]) ** 2 + (c - x[0]) ** 2
+
+
+def batch_of(B):
+    """(starts, args) with a lane of nan and one at its minimum."""
+    X = np.array([-1.2, 1.0]) + 0.2 * np.random.default_rng(1).standard_normal((B, 2))
+    a = np.geomspace(1.0, 100.0, max(B, 1)).reshape(-1, 1)[:B]
+    if B > 2:
+        X[1], X[2] = np.nan, 1.0
+    return X, (a, 1.0)
+
+
+@pytest.mark.parametrize("method", so.METHODS)
+def test_each_lane_is_the_cpus_problem_with_the_same_status(method):
+    X, args = batch_of(4)
+    options = {"gtol": 1e-6, "maxiter": 25}
+    here = so.minimize_batch(scaled_rosenbrock, X, args, method, options=options, device="cuda")
+    there = so.minimize_batch(scaled_rosenbrock, X, args, method, options=options)
+    assert here.backend == "cuda"
+    assert here.status.tolist() == there.status.tolist()
+    assert {0, 3} <= set(here.status.tolist())
+    for name in ("x", "fun", "jac", "optimality"):
+        np.testing.assert_allclose(here[name], there[name], rtol=1e-12, atol=1e-12)
+    for name in ("nit", "nfev", "njev", "nhev", "nrestart", "nskip"):
+        assert here[name].tolist() == there[name].tolist()
+
+
+@pytest.mark.parametrize("B", [0, 1, 63, 65])
+def test_tails_and_chunks_of_a_batch(monkeypatch, B):
+    from secondorder.backends import cuda as backend
+
+    monkeypatch.setattr(backend, "LANES", 48)
+    X, args = batch_of(B)
+    here = so.minimize_batch(
+        scaled_rosenbrock, X, args, "bfgs", options={"maxiter": 3}, batched=(True, False), device="cuda"
+    )
+    there = so.minimize_batch(scaled_rosenbrock, X, args, "bfgs", options={"maxiter": 3}, batched=(True, False))
+    assert here.status.tolist() == there.status.tolist()
+    np.testing.assert_array_equal(here.x, there.x)
+
+
+def test_an_objective_and_args_of_two_axes():
+    def bowl(x, g, A):
+        g[0], g[1] = 2.0 * A[0, 0] * x[0], 2.0 * (x[1] - A[1, 1])
+        return A[0, 0] * x[0] ** 2 + (x[1] - A[1, 1]) ** 2
+
+    A = np.random.default_rng(0).uniform(1.0, 2.0, (3, 2, 2))
+    found = so.minimize_batch(so.Objective(bowl), np.ones((3, 2)), (A,), "l-bfgs", device="cuda")
+    np.testing.assert_allclose(found.x, np.stack((np.zeros(3), A[:, 1, 1]), axis=1), atol=1e-6)
