@@ -197,7 +197,7 @@ def dogleg_step(g, H, delta, tau, double=False):
     if np.linalg.norm(newton) <= delta:
         s, curvature = newton, newton @ H @ newton
         if tau > 0:
-            s = shortened(newton * (-(g @ newton) / curvature if curvature > 0 else 1e300))
+            s = shortened(newton * (-(g @ newton) / curvature if curvature > 0 else 1e100))
     elif np.linalg.norm(cauchy) >= delta:
         s = shortened(cauchy)
     elif np.linalg.norm(corner) <= delta:
@@ -205,7 +205,7 @@ def dogleg_step(g, H, delta, tau, double=False):
     else:
         leg = corner - cauchy
         s = cauchy + np.roots([leg @ leg, 2 * cauchy @ leg, cauchy @ cauchy - delta**2]).real.max() * leg
-    steepest = shortened(-(g @ g) / (g @ H @ g) * g if g @ H @ g > 0 else -1e300 * g)
+    steepest = shortened(-(g @ g) / (g @ H @ g) * g if g @ H @ g > 0 else -1e100 * g)
     return min((s, steepest), key=lambda s: g @ s + 0.5 * s @ H @ s) if tau > 0 else s
 
 
