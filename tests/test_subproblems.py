@@ -149,7 +149,7 @@ def _gltr(hvp, data, control, x, g, gnorm, delta, sigma, memory, Q, s, later):
     control, pair = control_at(control), (data, 0)
     t = gltr.tridiagonal_in(memory, Q.shape[0] - 1)
     gltr.first_vector(hvp_at(hvp), x, g, gnorm, Q, t, control, pair)
-    step = gltr.minimize_model(hvp_at(hvp), x, gnorm, delta, sigma, 1e-14, Q, t, control, pair)
+    step = gltr.minimize_model(hvp_at(hvp), x, gnorm, delta, sigma, 1e-14, 0.0, Q, t, control, pair)
     if later > 0.0:
         step = gltr.minimize_tridiagonal(t, step.k, gnorm, later, 0.0, step.lam)
     gltr.expand(Q, t, step.k, s)
@@ -159,7 +159,7 @@ def _gltr(hvp, data, control, x, g, gnorm, delta, sigma, memory, Q, s, later):
 def _steihaug(hvp, data, control, x, g, delta, eta, D, memory, rows, few, r, y, hp, s, later):
     P = preconditioner_in(NONE, rows, few)
     path = path_in(memory, D.shape[0])
-    k = truncated_cg(hvp_at(hvp), x, g, delta, eta, P, D, path, r, y, hp, control_at(control), (data, 0))
+    k = truncated_cg(hvp_at(hvp), x, g, delta, eta, 0.0, P, D, path, r, y, hp, control_at(control), (data, 0))
     return walk(path, k, D, later, s)
 
 

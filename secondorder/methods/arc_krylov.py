@@ -32,7 +32,7 @@ from secondorder.jit import leaf
 from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
+from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term, residual_goal
 from secondorder.subproblems.gltr import (
     expand,
     first_vector,
@@ -83,7 +83,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     Q, t = work[N_VECTORS : N_VECTORS + m + 1], tridiagonal_in(memory, m)
     sigma, rejections, k, lam = options.sigma0, 0, 0, 0.0
     first = last = math.sqrt(dot(g, g))
-    eta = options.eta_max
+    eta, goal = options.eta_max, residual_goal(control)
 
     f = values[F]
     reason = stopping_test(f, g, control)
@@ -95,7 +95,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
             ghg = first_vector(hvp, x, g, gnorm, Q, t, control, data)
             if sigma == 0.0:
                 sigma = first_weight(gnorm, ghg, norm_inf(x), f)
-            step = minimize_model(hvp, x, gnorm, 0.0, sigma, eta, Q, t, control, data)
+            step = minimize_model(hvp, x, gnorm, 0.0, sigma, eta, goal, Q, t, control, data)
         else:
             step = minimize_tridiagonal(t, k, gnorm, 0.0, sigma, lam)
         k, lam = step.k, step.lam

@@ -32,7 +32,7 @@ from secondorder.linalg.vectors import axpy, copy, dot, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
+from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term, residual_goal
 from secondorder.subproblems.preconditioner import (
     NONE,
     PAIRS,
@@ -104,7 +104,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     path = path_in(memory[N_MEMORY:], m)
     P = preconditioner_in(options.preconditioner, rows, memory[N_MEMORY + N_PATH * m :])
     first = last = math.sqrt(dot(g, g))
-    eta = options.eta_max
+    eta, goal = options.eta_max, residual_goal(control)
 
     f = values[F]
     forget(memory, f)
@@ -117,7 +117,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
             gnorm = math.sqrt(dot(g, g))
             eta = forcing_term(options.forcing, options.eta_max, gnorm, last, first, eta)
             last = gnorm
-            k = truncated_cg(hvp, x, g, math.inf, eta, P, D, path, r, y, hp, control, data)
+            k = truncated_cg(hvp, x, g, math.inf, eta, goal, P, D, path, r, y, hp, control, data)
             direction(path, k, D, d)
         alpha, ft, slope = descend(search, fun, fun_grad, x, f, g, d, xt, gt, memory, search_options, control, data)
         if alpha == 0.0:
