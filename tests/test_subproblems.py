@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from secondorder.jit import ENTRY, f8, intp, matrix, tuple_type, typed, vector
-from secondorder.subproblems import definite, dogleg, gltr, limited_sr1, more_sorensen, secular, spectrum, subspace
+from secondorder.subproblems import (
+    definite,
+    dogleg,
+    gltr,
+    limited_sr1,
+    more_sorensen,
+    secular,
+    spectrum,
+    subspace,
+    tridiagonal,
+)
 from secondorder.subproblems.preconditioner import NONE, n_pairs_memory, preconditioner_in
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg, walk
 from tests.krylov.products import Product, control_at, entry, hvp_at
@@ -67,6 +77,12 @@ def _spectral(V, g, size, is_cubic, s, w, c, y):
     return pred, length
 
 
+def _tridiagonal(H, A, g, delta, is_definite, rows, s):
+    t = tridiagonal.form_in(A, rows)
+    size = tridiagonal.form(H, g, t)
+    return tridiagonal.at_radius(t, size, delta, is_definite > 0, s) if size > 0.0 else (0.0, 0.0)
+
+
 def _more_sorensen(H, L, g, delta, s, z, scratch):
     step = more_sorensen.step_within(H, L, g, delta, 0.0, s, z, scratch)
     return step.pred, step.length
@@ -103,6 +119,7 @@ def _shift(H, L, guess):
 
 pair = tuple_type(f8, f8)
 _spectral = python(_spectral, pair, matrix, vector, f8, intp, vector, vector, vector, vector)
+_tridiagonal = python(_tridiagonal, pair, matrix, matrix, vector, f8, intp, matrix, vector)
 _more_sorensen = python(_more_sorensen, pair, matrix, matrix, vector, f8, vector, vector, vector)
 _dogleg = python(_dogleg, pair, matrix, matrix, vector, f8, intp, vector, vector)
 _subspace = python(
@@ -121,6 +138,14 @@ def by_eigenvectors(H, g, delta):
 def cubic_by_eigenvectors(H, g, sigma):
     n, s = len(g), dirty(len(g))
     return s, *_spectral(H.copy(), g, sigma, 1, s, dirty(n), dirty(n), dirty(n))
+
+
+def by_tridiagonal_form(H, g, delta):
+    """None where the form says nothing: inside the radius, and close to the hard case."""
+    n, s = len(g), dirty(len(g))
+    longer = np.linalg.eigvalsh(H)[0] > 0.0 and np.linalg.norm(np.linalg.solve(H, g)) > delta
+    pred, length = _tridiagonal(H, dirty(n, n), g, delta, int(longer), dirty(tridiagonal.N_FORM, n), s)
+    return (s, pred, length) if pred > 0.0 else None
 
 
 def by_more_sorensen(H, g, delta):
@@ -236,6 +261,26 @@ def test_exact_steps_are_exact(name, n, hard):
         if not hard:  # a Krylov space never meets what is orthogonal to g
             s, _, _ = by_gltr(H, g, delta)
             assert naive.model(H, g, s) <= best * (1 - 1e-7)
+
+
+@every
+def test_steps_from_the_tridiagonal_form_are_exact_or_not_there(name, n, hard):
+    H, g = problem(name, n, hard)
+    before, w = H.copy(), np.linalg.eigvalsh(H)
+    for delta in RADII:
+        found = by_tridiagonal_form(H, g, delta)
+        best = naive.within_radius(H, g, delta)
+        inside = np.linalg.norm(best) < delta * (1 - 1e-9)
+        lam = -(g @ best + best @ H @ best) / (best @ best)  # its multiplier
+        clear = w[0] + lam > 1e-3 * max(abs(w)) > 0.0 and (lam > 1e-6 or w[0] > 0.0)
+        if inside or found is None:
+            assert found is None and (inside or not clear)
+            continue
+        s, pred, length = found
+        assert abs(np.linalg.norm(s) - delta) <= 1e-11 * delta and abs(length - delta) <= 1e-11 * delta
+        assert abs(pred + naive.model(H, g, s)) <= 1e-9 * pred
+        assert naive.model(H, g, s) <= naive.model(H, g, best) * (1 - 1e-9)
+    assert np.array_equal(H, before)
 
 
 @every
