@@ -7,8 +7,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
         |grad m(s)| <= eta_k |g|, or k = m                                                   ([1] section 6.2)
     3.  rho = (f(x) - f(x + s)) / -m(s);  x <- x + s if rho >= eta, else back to 2 with a larger sigma, in the space
         that is there already: no products                                                   ([1] algorithm 2.1)
-    4.  sigma <- RELAX sigma if rho >= GOOD; after a rejected or poor step, the sigma for which the step would have the
-        length that a trust region would be given (subproblems.radius)
+    4.  sigma falls if rho >= GOOD, the more the better the quadratic part of m told f; after a rejected or poor step,
+        the sigma for which the step would have the length that a trust region would be given (subproblems.radius)
 
 sigma starts where its term matters as much as the curvature at the length of the Cauchy step.
 
@@ -41,7 +41,7 @@ from secondorder.subproblems.gltr import (
     n_tridiagonal,
     tridiagonal_in,
 )
-from secondorder.subproblems.radius import GOOD, POOR, RELAX, first_weight, shrinking
+from secondorder.subproblems.radius import GOOD, POOR, first_weight, relaxed, shrinking
 
 NEEDS = ("grad", "hvp")
 SEARCH = None
@@ -102,7 +102,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
         expand(Q, t, k, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, step.pred, xt, gt, control, data)  # 3
         if rho >= GOOD:  # 4
-            sigma *= RELAX
+            sigma = relaxed(sigma, rho, step.pred, step.length)
         elif not rho >= POOR:
             sigma = heavier(t, k, gnorm, shrinking(f, ft, slope) * step.length, sigma)
         if rho >= options.eta:

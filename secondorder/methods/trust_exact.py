@@ -7,7 +7,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
             -H^{-1} g if H is positive definite and that is within the radius
             n <= spectral: from a tridiagonal form of H, to rounding              (subproblems.tridiagonal, [1] 7.3),
                 where that is close to the hard case from H = V' diag(w) V                (subproblems.secular)
-            n > spectral: from factorizations of H + lambda I, to a tenth of delta     (subproblems.more_sorensen, [2])
+            n > spectral: from factorizations of H + lambda I, to a tenth of delta     (subproblems.more_sorensen, [2]);
+                where these find none, as above
     3.  rho = (f(x) - f(x + s)) / pred;  x <- x + s if rho >= eta, else back to 2 with a smaller radius    ([1] 6.1.1)
     4.  delta follows rho (subproblems.radius)
 
@@ -102,11 +103,11 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
                 delta = first_radius(math.sqrt(dot(g, g)), along(H, g), norm_inf(x), f)
             pred, length = interior_step(H, L, g, delta, s)  # 2
             definite = length > 0.0
-        if not pred > 0.0 and spectral:
-            pred, length, state, size = exact_step(H, t, g, delta, state, size, definite, w, c, y, s)
-        elif not pred > 0.0:
+        if not pred > 0.0 and not spectral and state == UNKNOWN:
             step = more_sorensen.step_within(H, L, g, delta, lam, s, y, c)
             pred, length, lam = step.pred, step.length, step.lam
+        if not pred > 0.0:
+            pred, length, state, size = exact_step(H, t, g, delta, state, size, definite, w, c, y, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 3
         delta = next_radius(delta, length, rho, f, ft, slope, options.delta_max)  # 4
         if rho >= options.eta:
