@@ -21,7 +21,7 @@ def hvp(x, v, out):
 
 def run(method, grtol):
     options = EXACTLY | {"grtol": grtol} | ({"delta0": 1e3} if method.startswith("trust") else {})
-    options |= {"preconditioner": "none"} if method == "trust-ncg" else {}
+    options |= {"preconditioner": "none"} if method != "trust-krylov" else {}
     objective = Objective(fun_grad, hvp=hvp)
     return minimize(objective, np.ones(N), (), method, backend="python", options=options, second_order=False)
 

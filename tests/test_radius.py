@@ -9,13 +9,13 @@ N = 6
 CURVATURES = np.geomspace(1e-3, 1e3, N)
 SHORT = {"delta0": 1e-4}  # of the way to the minimizer, whose length is some 2.4
 ROWS = [
-    ("trust-exact", SHORT, 7),
-    ("trust-exact", SHORT | {"spectral": 0}, 8),
-    ("trust-krylov", SHORT | {"forcing": "constant", "eta_max": 1e-12}, 7),
-    ("dogleg", SHORT, 7),
-    ("trust-subspace", SHORT, 7),
-    ("arc", {"sigma0": 1e8}, 10),
-    ("arc-krylov", {"sigma0": 1e8, "forcing": "constant", "eta_max": 1e-12}, 10),
+    ("trust-exact", SHORT, 5),
+    ("trust-exact", SHORT | {"spectral": 0}, 5),
+    ("trust-krylov", SHORT | {"forcing": "constant", "eta_max": 1e-12}, 5),
+    ("dogleg", SHORT, 5),
+    ("trust-subspace", SHORT, 5),
+    ("arc", {"sigma0": 1e8}, 7),
+    ("arc-krylov", {"sigma0": 1e8, "forcing": "constant", "eta_max": 1e-12}, 7),
 ]
 
 

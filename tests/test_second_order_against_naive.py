@@ -51,7 +51,7 @@ def region(step):
 ROWS = [
     ("newton", SEARCH | {"modification": "absolute"}, searching(naive.newton, modify=naive.absolute)),
     ("newton", SEARCH | {"modification": "shift"}, searching(naive.newton, modify=naive.shifted)),
-    ("newton-cg", SEARCH, searching(naive.newton_cg)),
+    ("newton-cg", SEARCH | {"preconditioner": "none"}, searching(naive.newton_cg)),
     ("newton-cg-capped", {}, naive.capped_newton),
     ("trust-exact", {}, region(exact)),
     ("trust-krylov", EXACTLY, region(exact)),

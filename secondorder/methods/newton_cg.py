@@ -9,7 +9,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
     3.  alpha = search(f, x, d), tried first at 1;   x <- x + alpha d
 
 Negative curvature is a direction here and never an error: g'p < 0 for each direction of conjugate gradients, so d goes
-down. P is I, a function of the user's, or the L-BFGS matrix of the last steps ([2]).
+down. P is a diagonal learnt from the products (subproblems.preconditioner), the L-BFGS matrix of the last steps ([2]),
+a function of the user's, or I.
 
 Cost of an iteration: a Hessian product for each CG step, f and g as the search asks. Memory: min(2 n, m) + 9 vectors of
 length n, with P = "l-bfgs" 2 (pairs - 1) more. If the search fails, -g is tried once.
@@ -34,7 +35,7 @@ from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term, residual_goal
 from secondorder.subproblems.preconditioner import (
-    NONE,
+    DIAGONAL,
     PAIRS,
     PRECONDITIONERS,
     n_pairs_memory,
@@ -56,7 +57,8 @@ class Options(NamedTuple):
     m: int = 200  # most CG steps of an iteration, >= 1
     forcing: int = ROOT  # the rule for eta_k, by name
     eta_max: float = 0.5  # largest eta_k, in (0, 1); [1, p. 168]
-    preconditioner: int = NONE  # by name, or a function P(x, v, out, data): out <- P v
+    # CUTEst, 2026-11: a quarter of the products of "none" over all, 0.9 times where both get to the same point
+    preconditioner: int = DIAGONAL  # by name, or a function P(x, v, out, data): out <- P v
     pairs: int = 8  # steps that the preconditioner "l-bfgs" remembers, >= 1; [2] has 4 to 20
 
 

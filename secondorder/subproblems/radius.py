@@ -30,7 +30,7 @@ POOR, GOOD = 0.25, 0.75  # [1] section 6.1
 SHRINK_MOST, SHRINK_LEAST = 0.1, 0.5  # [2] p. 144
 GROW, RELAX = 2.5, 0.2  # the radius, the weight of a cubic term, after a good step
 FAITHFUL = 0.01  # |rho - 1|, rho with the quadratic part of the model
-LEAP, RELEASE = 10.0, 0.01  # GROW, RELAX after such a step; CUTEst, 2026-11: quadratic fits take 2 or 3 steps, not 8
+LEAP, RELEASE = 100.0, 1e-4  # GROW, RELAX after such a step; CUTEst, 2026-11: quadratic fits take 3 steps, not 8
 AT_BOUNDARY = 0.8  # a step of at least this part of the radius was held back by it
 
 

@@ -113,7 +113,7 @@ def shrunk(fx, ft, slope, length):
 
 def grown(length, rho):
     """The length that a good step at the boundary is followed by."""
-    return length * (10 if abs(rho - 1) <= 0.01 else 2.5)
+    return length * (100 if abs(rho - 1) <= 0.01 else 2.5)
 
 
 def first_radius(gx, Hx):
@@ -149,7 +149,7 @@ def cubic_regularisation(f, g, H, x, steps):
         fall, quadratic = f(x) - f(x + s), -(slope + 0.5 * s @ Hx @ s)
         rho = fall / (quadratic - sigma * length**3 / 3)
         if rho >= 0.75:
-            sigma *= 0.01 if abs(fall / quadratic - 1) <= 0.01 else 0.2
+            sigma *= 1e-4 if abs(fall / quadratic - 1) <= 0.01 else 0.2
         elif rho < 0.25:
             left = shrunk(f(x), f(x + s), slope, length)
             t = exact_step(gx, Hx, left)
