@@ -1,6 +1,5 @@
 """OptimizeResult for people: what came out, why the run stopped, and by how much each criterion was met or missed."""
 
-import math
 import sys
 from typing import NamedTuple
 
@@ -140,15 +139,6 @@ class Certificate(NamedTuple):
         index = "" if self.index is None else f", index {self.index}"
         tried = f", {self.tried} directions tried" if self.tried else ""
         return f"{self.verdict}: {least} ({self.bound}{sure}), |H| = {self.norm:.3g}{index}{tried}"
-
-
-PROBABILITY = 1e-3  # that `lower` of a certificate from Lanczos fails
-
-
-def lanczos_bound(n, steps, least, largest):
-    """What the smallest eigenvalue is not below but for PROBABILITY: [1] of `Certificate`, theorem 4.2, twice."""
-    e = (math.log(1.648 * math.sqrt(n) * 2.0 / PROBABILITY) / (2 * steps - 1)) ** 2  # of the spread, missed at an end
-    return least - e * (largest - least) / (1.0 - 2.0 * e) if e < 0.5 else -math.inf
 
 
 _classes = {}

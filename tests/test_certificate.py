@@ -9,7 +9,8 @@ from numba import njit
 
 import secondorder as so
 from secondorder import METHODS, PROBLEMS, Objective, minimize
-from secondorder.result import lanczos_bound
+from secondorder.jit import ENTRY, f8, intp, typed
+from secondorder.subproblems import least_curvature
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -173,6 +174,23 @@ def test_lanczos_certifies_many_variables(index):
     )
     again = so.certify(Objective(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,), seed=3)
     assert again.lambda_min == found.lambda_min and np.array_equal(again.direction, found.direction)
+
+
+def _lanczos_bound(n, steps, least, largest):
+    return least_curvature.lanczos_bound(n, steps, least, largest)
+
+
+lanczos_bound = typed(_lanczos_bound, f8(intp, intp, f8, f8), flags=ENTRY)
+
+
+def test_lanczos_stops_once_its_bound_is_positive():
+    w = np.linspace(1.0, 2.0, 1000)
+    found = so.certify(Objective(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,))
+    assert found.verdict == "minimum" and found.bound == "lanczos"
+    assert 0.0 < found.lower < 1.0 and found.n_products <= 15  # to RTOL: 100
+    e = (np.log(1.648 * np.sqrt(1000) * 2.0 / 1e-3) / (2 * found.n_products - 1)) ** 2  # [1] theorem 4.2, twice
+    spread = (found.lambda_min - found.lower) * (1.0 - 2.0 * e) / e
+    assert 0.9 < spread <= 1.0  # of the Ritz values
 
 
 def test_the_bound_of_lanczos_holds_as_often_as_it_says():

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from secondorder.jit import ENTRY, f8, intp, matrix, tuple_type, typed, vector
-from secondorder.subproblems import definite, dogleg, gltr, limited_sr1, more_sorensen, secular, spectrum, subspace
+from secondorder.subproblems import (
+    definite,
+    dogleg,
+    gltr,
+    limited_sr1,
+    more_sorensen,
+    secular,
+    spectrum,
+    subspace,
+    tridiagonal,
+)
 from secondorder.subproblems.preconditioner import NONE, n_pairs_memory, preconditioner_in
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg, walk
 from tests.krylov.products import Product, control_at, entry, hvp_at
@@ -67,6 +77,12 @@ def _spectral(V, g, size, is_cubic, s, w, c, y):
     return pred, length
 
 
+def _tridiagonal(H, A, g, delta, is_definite, rows, s):
+    t = tridiagonal.form_in(A, rows)
+    size = tridiagonal.form(H, g, t)
+    return tridiagonal.at_radius(t, size, delta, is_definite > 0, s) if size > 0.0 else (0.0, 0.0)
+
+
 def _more_sorensen(H, L, g, delta, s, z, scratch):
     step = more_sorensen.step_within(H, L, g, delta, 0.0, s, z, scratch)
     return step.pred, step.length
@@ -103,6 +119,7 @@ def _shift(H, L, guess):
 
 pair = tuple_type(f8, f8)
 _spectral = python(_spectral, pair, matrix, vector, f8, intp, vector, vector, vector, vector)
+_tridiagonal = python(_tridiagonal, pair, matrix, matrix, vector, f8, intp, matrix, vector)
 _more_sorensen = python(_more_sorensen, pair, matrix, matrix, vector, f8, vector, vector, vector)
 _dogleg = python(_dogleg, pair, matrix, matrix, vector, f8, intp, vector, vector)
 _subspace = python(
@@ -121,6 +138,14 @@ def by_eigenvectors(H, g, delta):
 def cubic_by_eigenvectors(H, g, sigma):
     n, s = len(g), dirty(len(g))
     return s, *_spectral(H.copy(), g, sigma, 1, s, dirty(n), dirty(n), dirty(n))
+
+
+def by_tridiagonal_form(H, g, delta):
+    """None where the form says nothing: inside the radius, and close to the hard case."""
+    n, s = len(g), dirty(len(g))
+    longer = np.linalg.eigvalsh(H)[0] > 0.0 and np.linalg.norm(np.linalg.solve(H, g)) > delta
+    pred, length = _tridiagonal(H, dirty(n, n), g, delta, int(longer), dirty(tridiagonal.N_FORM, n), s)
+    return (s, pred, length) if pred > 0.0 else None
 
 
 def by_more_sorensen(H, g, delta):
@@ -149,7 +174,7 @@ def _gltr(hvp, data, control, x, g, gnorm, delta, sigma, memory, Q, s, later):
     control, pair = control_at(control), (data, 0)
     t = gltr.tridiagonal_in(memory, Q.shape[0] - 1)
     gltr.first_vector(hvp_at(hvp), x, g, gnorm, Q, t, control, pair)
-    step = gltr.minimize_model(hvp_at(hvp), x, gnorm, delta, sigma, 1e-14, Q, t, control, pair)
+    step = gltr.minimize_model(hvp_at(hvp), x, gnorm, delta, sigma, 1e-14, 0.0, Q, t, control, pair)
     if later > 0.0:
         step = gltr.minimize_tridiagonal(t, step.k, gnorm, later, 0.0, step.lam)
     gltr.expand(Q, t, step.k, s)
@@ -159,7 +184,7 @@ def _gltr(hvp, data, control, x, g, gnorm, delta, sigma, memory, Q, s, later):
 def _steihaug(hvp, data, control, x, g, delta, eta, D, memory, rows, few, r, y, hp, s, later):
     P = preconditioner_in(NONE, rows, few)
     path = path_in(memory, D.shape[0])
-    k = truncated_cg(hvp_at(hvp), x, g, delta, eta, P, D, path, r, y, hp, control_at(control), (data, 0))
+    k = truncated_cg(hvp_at(hvp), x, g, delta, eta, 0.0, P, D, path, r, y, hp, control_at(control), (data, 0))
     return walk(path, k, D, later, s)
 
 
@@ -236,6 +261,26 @@ def test_exact_steps_are_exact(name, n, hard):
         if not hard:  # a Krylov space never meets what is orthogonal to g
             s, _, _ = by_gltr(H, g, delta)
             assert naive.model(H, g, s) <= best * (1 - 1e-7)
+
+
+@every
+def test_steps_from_the_tridiagonal_form_are_exact_or_not_there(name, n, hard):
+    H, g = problem(name, n, hard)
+    before, w = H.copy(), np.linalg.eigvalsh(H)
+    for delta in RADII:
+        found = by_tridiagonal_form(H, g, delta)
+        best = naive.within_radius(H, g, delta)
+        inside = np.linalg.norm(best) < delta * (1 - 1e-9)
+        lam = -(g @ best + best @ H @ best) / (best @ best)  # its multiplier
+        clear = w[0] + lam > 1e-3 * max(abs(w)) > 0.0 and (lam > 1e-6 or w[0] > 0.0)
+        if inside or found is None:
+            assert found is None and (inside or not clear)
+            continue
+        s, pred, length = found
+        assert abs(np.linalg.norm(s) - delta) <= 1e-11 * delta and abs(length - delta) <= 1e-11 * delta
+        assert abs(pred + naive.model(H, g, s)) <= 1e-9 * pred
+        assert naive.model(H, g, s) <= naive.model(H, g, best) * (1 - 1e-9)
+    assert np.array_equal(H, before)
 
 
 @every

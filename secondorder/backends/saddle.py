@@ -45,11 +45,11 @@ from secondorder.jit import (
     vector,
 )
 from secondorder.linalg.vectors import copy
-from secondorder.result import PROBABILITY, Certificate, lanczos_bound
+from secondorder.result import Certificate
 from secondorder.status import CANCEL, FTOL, GTOL, ROUNDING, SADDLE, SIGNAL, XTOL
 from secondorder.subproblems import least_curvature
 from secondorder.subproblems.departure import leave
-from secondorder.subproblems.least_curvature import CHOLESKY, EXACT, LANCZOS, from_matrix, from_products
+from secondorder.subproblems.least_curvature import CHOLESKY, EXACT, LANCZOS, PROBABILITY, from_matrix, from_products
 
 EXACT_BELOW = 12  # n above which H is factored first: eigenvectors take 1.5 us at n = 8, 10 us at 16
 LOOKED_AT = (GTOL, XTOL, FTOL, ROUNDING)  # the reasons to end that may be those of a saddle
@@ -89,7 +89,7 @@ def judged(fun_grad, found, x, leaving, seed, tolerance, floor, work, control, d
         tried = leave(fun_grad, found, verdict > DEGENERATE, floor, x, f, seed, stream, work, control, data)
         if tried < 0:
             control.counts[N_ESCAPE] += 1
-    return verdict, tried, found.bound, found.index, found.steps, found.least, found.error, found.largest, found.norm
+    return verdict, tried, found.bound, found.index, found.steps, found.least, found.error, found.lower, found.norm
 
 
 @leaf
@@ -175,7 +175,7 @@ class Examination:
         if not self.matrices:
             most = min(least_curvature.steps_for(n, space.sizes[0]), max(self.steps, int(counts[N_HVP])))
         leaving = self.leaving and counts[N_ESCAPE] < self.max_escapes and counts[N_ITER] < counts[MAX_ITER]
-        verdict, tried, bound, index, steps, least, error, largest, norm = self.enter(
+        verdict, tried, bound, index, steps, least, error, lower, norm = self.enter(
             space.scratch.address,
             run.control.address,
             run.x,
@@ -189,9 +189,7 @@ class Examination:
             tolerance,
             floor,
         )
-        lower, probability = least - error, 0.0
-        if bound == LANCZOS and steps < n:
-            lower, probability = lanczos_bound(n, steps, least, largest), PROBABILITY
+        probability = PROBABILITY if bound == LANCZOS and steps < n else 0.0
         unit = float(run.values[SCALE])
         run.certificate = Certificate(
             VERDICTS[verdict],

@@ -64,6 +64,18 @@ def tridiagonalize(A, size, d, e):
 
     Only the lower triangle of A is read; e[n-1] becomes 0.
     """
+    reduce(A, size, d, e)
+    accumulate(A, d)
+    e[A.shape[0] - 1] = 0.0
+
+
+@leaf
+def reduce(A, size, d, e):
+    """The lower triangle of A (n, n) <- the diagonal of T, and in the rows before it the u of the reflections.
+
+    A = Q T Q' with Q' = P_1 .. P_{n-1}, P_i = I - u u'/h on the first i coordinates. d[1:] <- h, where 0 stands for no
+    reflection; e[:n-1] <- what is beside the diagonal of T; size: max |A_ij|.
+    """
     n, nothing = A.shape[0], (NOTHING * size) ** 2
     for i in range(n - 1, 0, -1):  # row i, in front of the diagonal, is turned into (0, ..., 0, e[i-1])
         u = A[i]
@@ -80,8 +92,6 @@ def tridiagonalize(A, size, d, e):
         h = s + last * last - last * norm
         update_below(A, u, h, i, e)
         d[i], e[i - 1] = h, norm
-    accumulate(A, d)
-    e[n - 1] = 0.0
 
 
 @leaf

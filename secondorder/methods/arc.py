@@ -6,8 +6,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
     2.  H = V' diag(w) V, once for each x
     3.  s = argmin m(s),  m(s) = g's + s'Hs / 2 + sigma |s|^3 / 3, to rounding                    ([1] section 6.1)
     4.  rho = (f(x) - f(x + s)) / -m(s);  x <- x + s if rho >= eta, else back to 3 with a larger sigma   ([1] alg. 2.1)
-    5.  sigma <- RELAX sigma if rho >= GOOD; after a rejected or poor step, the sigma for which the step would have the
-        length that a trust region would be given (subproblems.radius)
+    5.  sigma falls if rho >= GOOD, the more the better the quadratic part of m told f; after a rejected or poor step,
+        the sigma for which the step would have the length that a trust region would be given (subproblems.radius)
 
 sigma starts where its term matters as much as the curvature at the length of the Cauchy step. A rejected step costs one
 evaluation of f and its gradient, no Hessian and no factorization.
@@ -32,7 +32,7 @@ from secondorder.jit import leaf
 from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.radius import GOOD, POOR, RELAX, first_weight, shrinking
+from secondorder.subproblems.radius import GOOD, POOR, first_weight, relaxed, shrinking
 from secondorder.subproblems.secular import cubic, multiplier
 from secondorder.subproblems.spectrum import along, decompose, from_coordinates, to_coordinates
 
@@ -85,7 +85,7 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
         from_coordinates(V, y, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 4
         if rho >= GOOD:  # 5
-            sigma *= RELAX
+            sigma = relaxed(sigma, rho, pred, length)
         elif not rho >= POOR:
             sigma = heavier(w, c, shrinking(f, ft, slope) * length, sigma)
         if rho >= options.eta:

@@ -7,8 +7,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
         |grad m(s)| <= eta_k |g|, or k = m                                                   ([1] section 6.2)
     3.  rho = (f(x) - f(x + s)) / -m(s);  x <- x + s if rho >= eta, else back to 2 with a larger sigma, in the space
         that is there already: no products                                                   ([1] algorithm 2.1)
-    4.  sigma <- RELAX sigma if rho >= GOOD; after a rejected or poor step, the sigma for which the step would have the
-        length that a trust region would be given (subproblems.radius)
+    4.  sigma falls if rho >= GOOD, the more the better the quadratic part of m told f; after a rejected or poor step,
+        the sigma for which the step would have the length that a trust region would be given (subproblems.radius)
 
 sigma starts where its term matters as much as the curvature at the length of the Cauchy step.
 
@@ -32,7 +32,7 @@ from secondorder.jit import leaf
 from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
+from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term, residual_goal
 from secondorder.subproblems.gltr import (
     expand,
     first_vector,
@@ -41,7 +41,7 @@ from secondorder.subproblems.gltr import (
     n_tridiagonal,
     tridiagonal_in,
 )
-from secondorder.subproblems.radius import GOOD, POOR, RELAX, first_weight, shrinking
+from secondorder.subproblems.radius import GOOD, POOR, first_weight, relaxed, shrinking
 
 NEEDS = ("grad", "hvp")
 SEARCH = None
@@ -83,7 +83,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     Q, t = work[N_VECTORS : N_VECTORS + m + 1], tridiagonal_in(memory, m)
     sigma, rejections, k, lam = options.sigma0, 0, 0, 0.0
     first = last = math.sqrt(dot(g, g))
-    eta = options.eta_max
+    eta, goal = options.eta_max, residual_goal(control)
 
     f = values[F]
     reason = stopping_test(f, g, control)
@@ -95,14 +95,14 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
             ghg = first_vector(hvp, x, g, gnorm, Q, t, control, data)
             if sigma == 0.0:
                 sigma = first_weight(gnorm, ghg, norm_inf(x), f)
-            step = minimize_model(hvp, x, gnorm, 0.0, sigma, eta, Q, t, control, data)
+            step = minimize_model(hvp, x, gnorm, 0.0, sigma, eta, goal, Q, t, control, data)
         else:
             step = minimize_tridiagonal(t, k, gnorm, 0.0, sigma, lam)
         k, lam = step.k, step.lam
         expand(Q, t, k, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, step.pred, xt, gt, control, data)  # 3
         if rho >= GOOD:  # 4
-            sigma *= RELAX
+            sigma = relaxed(sigma, rho, step.pred, step.length)
         elif not rho >= POOR:
             sigma = heavier(t, k, gnorm, shrinking(f, ft, slope) * step.length, sigma)
         if rho >= options.eta:

@@ -9,7 +9,8 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
     3.  alpha = search(f, x, d), tried first at 1;   x <- x + alpha d
 
 Negative curvature is a direction here and never an error: g'p < 0 for each direction of conjugate gradients, so d goes
-down. P is I, a function of the user's, or the L-BFGS matrix of the last steps ([2]).
+down. P is a diagonal learnt from the products (subproblems.preconditioner), the L-BFGS matrix of the last steps ([2]),
+a function of the user's, or I.
 
 Cost of an iteration: a Hessian product for each CG step, f and g as the search asks. Memory: min(2 n, m) + 9 vectors of
 length n, with P = "l-bfgs" 2 (pairs - 1) more. If the search fails, -g is tried once.
@@ -32,9 +33,9 @@ from secondorder.linalg.vectors import axpy, copy, dot, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
+from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term, residual_goal
 from secondorder.subproblems.preconditioner import (
-    NONE,
+    DIAGONAL,
     PAIRS,
     PRECONDITIONERS,
     n_pairs_memory,
@@ -56,7 +57,8 @@ class Options(NamedTuple):
     m: int = 200  # most CG steps of an iteration, >= 1
     forcing: int = ROOT  # the rule for eta_k, by name
     eta_max: float = 0.5  # largest eta_k, in (0, 1); [1, p. 168]
-    preconditioner: int = NONE  # by name, or a function P(x, v, out, data): out <- P v
+    # CUTEst, 2026-11: a quarter of the products of "none" over all, 0.9 times where both get to the same point
+    preconditioner: int = DIAGONAL  # by name, or a function P(x, v, out, data): out <- P v
     pairs: int = 8  # steps that the preconditioner "l-bfgs" remembers, >= 1; [2] has 4 to 20
 
 
@@ -104,7 +106,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     path = path_in(memory[N_MEMORY:], m)
     P = preconditioner_in(options.preconditioner, rows, memory[N_MEMORY + N_PATH * m :])
     first = last = math.sqrt(dot(g, g))
-    eta = options.eta_max
+    eta, goal = options.eta_max, residual_goal(control)
 
     f = values[F]
     forget(memory, f)
@@ -117,7 +119,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
             gnorm = math.sqrt(dot(g, g))
             eta = forcing_term(options.forcing, options.eta_max, gnorm, last, first, eta)
             last = gnorm
-            k = truncated_cg(hvp, x, g, math.inf, eta, P, D, path, r, y, hp, control, data)
+            k = truncated_cg(hvp, x, g, math.inf, eta, goal, P, D, path, r, y, hp, control, data)
             direction(path, k, D, d)
         alpha, ft, slope = descend(search, fun, fun_grad, x, f, g, d, xt, gt, memory, search_options, control, data)
         if alpha == 0.0:

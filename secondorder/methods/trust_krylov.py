@@ -28,7 +28,7 @@ from secondorder.control import GNORM, N_ITER, F, accept, stopping_test
 from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
+from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term, residual_goal
 from secondorder.subproblems.gltr import (
     expand,
     first_vector,
@@ -73,7 +73,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     Q, t = work[N_VECTORS : N_VECTORS + m + 1], tridiagonal_in(memory, m)
     delta, rejections, k, lam = options.delta0, 0, 0, 0.0
     first = last = math.sqrt(dot(g, g))
-    eta = options.eta_max
+    eta, goal = options.eta_max, residual_goal(control)
 
     f = values[F]
     reason = stopping_test(f, g, control)
@@ -85,7 +85,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
             ghg = first_vector(hvp, x, g, gnorm, Q, t, control, data)
             if delta == 0.0:
                 delta = first_radius(gnorm, ghg, norm_inf(x), f)
-            step = minimize_model(hvp, x, gnorm, delta, 0.0, eta, Q, t, control, data)
+            step = minimize_model(hvp, x, gnorm, delta, 0.0, eta, goal, Q, t, control, data)
         else:
             step = minimize_tridiagonal(t, k, gnorm, delta, 0.0, lam)
         k, lam = step.k, step.lam

@@ -29,7 +29,7 @@ from secondorder.control import GNORM, N_ITER, F, accept, stopping_test
 from secondorder.linalg.vectors import copy, dot, norm_inf
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
+from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term, residual_goal
 from secondorder.subproblems.preconditioner import DIAGONAL, PRECONDITIONERS, n_pairs_memory, preconditioner_in, renew
 from secondorder.subproblems.radius import first_radius, next_radius
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg, walk
@@ -72,7 +72,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     P = preconditioner_in(options.preconditioner, work[N_VECTORS + m : N_VECTORS + m + 2], memory[N_PATH * m :])
     delta, rejections, k = options.delta0, 0, 0
     first = last = math.sqrt(dot(g, g))
-    eta = options.eta_max
+    eta, goal = options.eta_max, residual_goal(control)
 
     f = values[F]
     reason = stopping_test(f, g, control)
@@ -81,7 +81,9 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
             gnorm = math.sqrt(dot(g, g))
             eta = forcing_term(options.forcing, options.eta_max, gnorm, last, first, eta)
             last = gnorm
-            k = truncated_cg(hvp, x, g, delta if delta > 0.0 else math.inf, eta, P, D, path, r, y, hp, control, data)
+            k = truncated_cg(
+                hvp, x, g, delta if delta > 0.0 else math.inf, eta, goal, P, D, path, r, y, hp, control, data
+            )
             if delta == 0.0:  # the first direction is -P g
                 delta = first_radius(math.sqrt(path.pp[0]), path.curvature[0], norm_inf(x), f)
         pred, length = walk(path, k, D, delta, s)

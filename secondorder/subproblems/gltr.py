@@ -10,7 +10,7 @@ L = delta, or |h| < delta and lambda = 0, for the first ([1] section 5), L = lam
 6.2). lambda is found by Newton's iteration on 1 / |h| - 1 / L, safeguarded by bisection; each step costs k operations.
 The vectors are made one by one until the gradient of the model at s,
 
-    |(H + lambda I) s + g| = beta_k+1 |h_k|  <=  eta |g|.
+    |(H + lambda I) s + g| = beta_k+1 |h_k|  <=  max(eta |g|, goal).
 
 All products belong to H and g: another delta or sigma costs none.
 
@@ -229,14 +229,14 @@ def first_vector(hvp, x, g, gnorm, Q, t, control, data):
 
 
 @loop
-def minimize_model(hvp, x, gnorm, delta, sigma, eta, Q, t, control, data):
+def minimize_model(hvp, x, gnorm, delta, sigma, eta, goal, Q, t, control, data):
     """t.h <- the step, in a space begun by first_vector; Q has one row more than the space may have dimensions."""
     if not finite(t, 0):  # all that is known is the slope
         t.diagonal[0] = 0.0
         return minimize_tridiagonal(t, 1, gnorm, delta, sigma, 0.0)
     step = minimize_tridiagonal(t, 1, gnorm, delta, sigma, 0.0)
     for k in range(1, Q.shape[0] - 1):
-        if t.off[k] * abs(t.h[k - 1]) <= eta * gnorm or stopped(control):
+        if t.off[k] * abs(t.h[k - 1]) <= max(eta * gnorm, goal) or stopped(control):
             break
         next_vector(hvp, x, Q, k, t, control, data)
         if not finite(t, k):

@@ -4,15 +4,15 @@ r"""The smallest eigenvalue of a Hessian H and its direction, at a point where a
                         bound and all that is said. Else, and for smaller n: all eigenvalues
     from products       n <= PRODUCTS: the matrix from n products, then its eigenvalues
                         n > PRODUCTS: Lanczos, fully reorthogonalised, from a random dense start. It stops where the
-                        eigenvalue found is negative beyond doubt and its vector good to a tenth, where its residual is
-                        RTOL |H|, or where the products are spent
+                        eigenvalue found is negative beyond doubt and its vector good to a tenth, where the bound below
+                        is positive, where the residual is RTOL |H|, or where the products are spent
 
 A Ritz value is never below the smallest eigenvalue, so a negative one is a proof; a positive one is a matter of
 probability ([1] theorem 4.2): after k steps from a random start the smallest eigenvalue is below
 
     theta - e (largest - smallest),    sqrt(e) = ln(1.648 sqrt(n) / delta) / (2 k - 1)
 
-with probability delta at most.
+with probability delta at most. The largest Ritz value stands for the largest eigenvalue, for which the same holds.
 
 Memory: N_VECTORS + 2 n vectors with matrices, N_VECTORS + k + 1 for k steps of Lanczos.
 
@@ -41,6 +41,7 @@ N_VECTORS = 6  # g, xt, gt, v, w, and scratch, before the matrices or the basis
 PRODUCTS = 24  # n up to which all n products are made: a Lanczos run to the end takes as many
 STEPS, MOST_STEPS = 40, 200  # of Lanczos that are always allowed; that are allowed where the run made as many products
 RTOL = 1e-6  # of |H|, for the residual of a positive eigenvalue
+PROBABILITY = 1e-3  # delta: that the bound fails
 GOOD = 0.1  # residual of a negative one, relative to it
 
 
@@ -50,13 +51,14 @@ class Curvature(NamedTuple):
     bound: int  # where it comes from
     least: float  # the smallest eigenvalue; a lower bound of it where Cholesky's factorization exists
     error: float  # |H v - least v|
+    lower: float  # a lower bound of the smallest eigenvalue; of Lanczos it fails with PROBABILITY
     largest: float  # nan: not known
     norm: float  # |H|_2; an upper bound from Cholesky, a lower one from Lanczos
     index: int  # eigenvalues below -tolerance |H|; -1: not known
     steps: int  # of Lanczos
 
 
-NOTHING = Curvature(UNKNOWN, math.nan, math.nan, math.nan, math.nan, -1, 0)
+NOTHING = Curvature(UNKNOWN, math.nan, math.nan, math.nan, math.nan, math.nan, -1, 0)
 
 
 def steps_for(n, rows):
@@ -155,14 +157,14 @@ def of_matrix(H, L, exact, tolerance, floor, v, w, scratch):
     if math.isnan(norm):
         return NOTHING
     if n > exact and shifted_is_positive(H, floor * norm, L):
-        return Curvature(CHOLESKY, floor * norm, 0.0, math.nan, norm, 0, 0)
+        return Curvature(CHOLESKY, floor * norm, 0.0, floor * norm, math.nan, norm, 0, 0)
     if not symmetric_eigen(H, w, scratch):
         return NOTHING
     copy(H[0], v)
     norm, index = max(abs(w[0]), abs(w[n - 1])), 0
     for i in range(n):
         index += w[i] < -tolerance * norm
-    return Curvature(EXACT, w[0], 0.0, w[n - 1], norm, index, 0)
+    return Curvature(EXACT, w[0], 0.0, w[0], w[n - 1], norm, index, 0)
 
 
 @loop
@@ -185,7 +187,7 @@ def from_products(hvp, x, exact, tolerance, floor, most, seed, work, memory, con
     if n > PRODUCTS:
         V = work[N_VECTORS : N_VECTORS + most + 1]
         random_direction(seed, 0, V[0])
-        return by_lanczos(hvp, x, V, tolerance, v, memory, control, data)
+        return by_lanczos(hvp, x, V, tolerance, floor, v, memory, control, data)
     H, L = work[N_VECTORS : N_VECTORS + n], work[N_VECTORS + n : N_VECTORS + 2 * n]
     scale(0.0, x, v)
     for k in range(n):
@@ -199,8 +201,16 @@ def from_products(hvp, x, exact, tolerance, floor, most, seed, work, memory, con
 
 
 @leaf
+def lanczos_bound(n, steps, least, largest):
+    """What the smallest eigenvalue is not below but for PROBABILITY: [1] theorem 4.2, once for each end."""
+    root = math.log(1.648 * math.sqrt(n) * 2.0 / PROBABILITY) / (2 * steps - 1)
+    e = root * root  # of the spread, missed at an end
+    return least - e * (largest - least) / (1.0 - 2.0 * e) if e < 0.5 else -math.inf
+
+
+@leaf
 def least_ritz(alpha, beta, steps, scratch):
-    """(the smallest Ritz value, its residual); scratch (3 steps,)."""
+    """(the smallest Ritz value, its residual, the largest one); scratch (3 steps,)."""
     d, e, last = scratch[:steps], scratch[steps : 2 * steps], scratch[2 * steps : 3 * steps]
     copy(alpha[:steps], d)
     copy(beta[:steps], e)
@@ -208,16 +218,17 @@ def least_ritz(alpha, beta, steps, scratch):
         last[i] = 0.0
     last[steps - 1] = 1.0
     if not implicit_ql(d, e, last.reshape(steps, 1)):
-        return math.nan, math.inf
-    k = 0
+        return math.nan, math.inf, math.nan
+    k, top = 0, d[0]
     for i in range(1, steps):
+        top = max(top, d[i])
         if d[i] < d[k]:
             k = i
-    return d[k], beta[steps - 1] * abs(last[k])
+    return d[k], beta[steps - 1] * abs(last[k]), top
 
 
 @loop
-def by_lanczos(hvp, x, V, tolerance, v, memory, control, data):
+def by_lanczos(hvp, x, V, tolerance, floor, v, memory, control, data):
     """The Curvature at x from the start V[0] and at most V.shape[0] - 1 products; v <- the direction."""
     most = V.shape[0] - 1
     alpha, beta, scratch = memory[:most], memory[most : 2 * most], memory[2 * most :]
@@ -234,8 +245,10 @@ def by_lanczos(hvp, x, V, tolerance, v, memory, control, data):
             break
         if steps >= next_look:
             next_look = steps + 1 + steps // 8  # a look costs steps^2
-            least, error = least_ritz(alpha, beta, steps, scratch)
+            least, error, largest = least_ritz(alpha, beta, steps, scratch)
             if error <= RTOL * norm or (least < -tolerance * norm and error <= GOOD * -least):
+                break
+            if lanczos_bound(x.shape[0], steps, least, largest) > floor * norm:
                 break
         if stopped(control):
             break
@@ -245,4 +258,7 @@ def by_lanczos(hvp, x, V, tolerance, v, memory, control, data):
         return NOTHING
     ritz_vector(V, 0, memory, most, steps, 0, v)
     norm = max(norm, max(abs(ritz.smallest), abs(ritz.largest)))
-    return Curvature(LANCZOS, ritz.smallest, ritz.smallest_error, ritz.largest, norm, -1, steps)
+    lower = ritz.smallest - ritz.smallest_error
+    if steps < x.shape[0]:
+        lower = lanczos_bound(x.shape[0], steps, ritz.smallest, ritz.largest)
+    return Curvature(LANCZOS, ritz.smallest, ritz.smallest_error, lower, ritz.largest, norm, -1, steps)

@@ -8,7 +8,8 @@ and accepted if rho >= eta. Then, with |s| the step's length in the norm of the 
 
     delta <- t |s|                  if rho < POOR, t in [SHRINK_MOST, SHRINK_LEAST] the minimizer of the parabola
                                     through f(x), g's and f(x + s)                         ([2] p. 143)
-    delta <- max(delta, GROW |s|)   if rho >= GOOD and the step ended at the boundary
+    delta <- max(delta, GROW |s|)   if rho >= GOOD and the step ended at the boundary; LEAP in place of GROW if the
+                                    quadratic model told f(x + s) to FAITHFUL: it will hold much farther  ([2] p. 144)
 
 The weight of a cubic model follows the same rule: it is chosen by the length that the step is to have.
 
@@ -27,8 +28,9 @@ from secondorder.jit import leaf
 
 POOR, GOOD = 0.25, 0.75  # [1] section 6.1
 SHRINK_MOST, SHRINK_LEAST = 0.1, 0.5  # [2] p. 144
-GROW = 2.5
-RELAX = 0.2  # of the weight of a cubic term, after a good step
+GROW, RELAX = 2.5, 0.2  # the radius, the weight of a cubic term, after a good step
+FAITHFUL = 0.01  # |rho - 1|, rho with the quadratic part of the model
+LEAP, RELEASE = 100.0, 1e-4  # GROW, RELAX after such a step; CUTEst, 2026-11: quadratic fits take 3 steps, not 8
 AT_BOUNDARY = 0.8  # a step of at least this part of the radius was held back by it
 
 
@@ -71,5 +73,13 @@ def next_radius(delta, length, rho, f, ft, slope, delta_max):
     if not rho >= POOR:
         return shrinking(f, ft, slope) * length
     if rho >= GOOD and length >= AT_BOUNDARY * delta:
-        return min(max(delta, GROW * length), delta_max)
+        grow = LEAP if abs(rho - 1.0) <= FAITHFUL else GROW
+        return min(max(delta, grow * length), delta_max)
     return delta
+
+
+@leaf
+def relaxed(sigma, rho, pred, length):
+    """The weight of the cubic term after a good step of this length, whose model, the term included, promised pred."""
+    quadratic = pred + sigma * length * length * length / 3.0
+    return sigma * (RELEASE if abs(rho * pred - quadratic) <= FAITHFUL * quadratic else RELAX)

@@ -2,7 +2,7 @@ r"""Truncated conjugate gradients: Steihaug's and Toint's step within a radius, 
 
 Conjugate gradients on H z = -g from z = 0, preconditioned by P ~ H^{-1}, z_j = alpha_1 p_1 + .. + alpha_j p_j, until
 
-    |g + H z|_P <= eta |g|_P, or
+    |g + H z|_P <= eta |g|_P, or |g + H z|_inf <= goal, or
     p'Hp <= 0, to rounding relative to the largest |p'Hp| / |p|^2 met so far, or
     |z|_M >= delta, where M = P^{-1}; |z|_M grows with j                                            ([1] theorem 2.1)
 
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from secondorder.control import product, stopped
 from secondorder.jit import inlined, leaf, loop, reshaped
-from secondorder.linalg.vectors import axpby, axpy, dot, scale
+from secondorder.linalg.vectors import axpby, axpy, dot, norm_inf, scale
 from secondorder.subproblems.preconditioner import learn, precondition
 
 EPS = 2.0**-52
@@ -54,7 +54,7 @@ def path_in(memory, m):
 
 
 @loop
-def truncated_cg(hvp, x, g, delta, eta, P, D, path, r, y, hp, control, data):
+def truncated_cg(hvp, x, g, delta, eta, goal, P, D, path, r, y, hp, control, data):
     """Fill the path, its directions into the rows of D. Returns the number of steps. P: the Preconditioner."""
     m = D.shape[0]
     for i in range(g.shape[0]):
@@ -83,6 +83,8 @@ def truncated_cg(hvp, x, g, delta, eta, P, D, path, r, y, hp, control, data):
         if zz >= delta * delta or j == m - 1 or stopped(control):
             return j + 1
         axpy(alpha, hp, r, r)
+        if norm_inf(r) <= goal:
+            return j + 1
         precondition(P, x, r, y, data)
         ry_new = dot(r, y)
         if not ry_new > target:  # nan, of a preconditioner, too

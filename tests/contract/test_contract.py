@@ -569,7 +569,8 @@ def first_step(method):
     larger.
     """
     if METHODS[method].NEEDS != ("grad",):  # steps are as long as the model says
-        return {"maxiter": 8} | ({"preconditioner": "none"} if method == "trust-ncg" else {})
+        learns = "preconditioner" in METHODS[method].Options._fields  # along the axes
+        return {"maxiter": 8} | ({"preconditioner": "none"} if learns else {})
     if not searches(method):
         return {"maxiter": 8, "delta0": 2.0**-4}
     plain = {"initial_step": "constant", "alpha": 2.0**-10, "maxiter": 8}

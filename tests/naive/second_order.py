@@ -111,6 +111,11 @@ def shrunk(fx, ft, slope, length):
     return length * np.clip(-slope / (2 * (ft - fx - slope)), 0.1, 0.5)
 
 
+def grown(length, rho):
+    """The length that a good step at the boundary is followed by."""
+    return length * (100 if abs(rho - 1) <= 0.01 else 2.5)
+
+
 def first_radius(gx, Hx):
     return np.linalg.norm(gx) ** 3 / abs(gx @ Hx @ gx)
 
@@ -126,7 +131,7 @@ def trust_region(f, g, H, x, steps, step):
         if rho < 0.25:
             delta = shrunk(f(x), f(x + s), slope, length)
         elif rho >= 0.75 and length >= 0.8 * delta:
-            delta = max(delta, 2.5 * length)
+            delta = max(delta, grown(length, rho))
         if rho >= 1e-4:
             x = x + s
             points.append(x)
@@ -141,9 +146,10 @@ def cubic_regularisation(f, g, H, x, steps):
         gx, Hx = g(x), H(x)
         s = cubic_step(gx, Hx, sigma)
         length, slope = np.linalg.norm(s), gx @ s
-        rho = (f(x) - f(x + s)) / -(slope + 0.5 * s @ Hx @ s + sigma * length**3 / 3)
+        fall, quadratic = f(x) - f(x + s), -(slope + 0.5 * s @ Hx @ s)
+        rho = fall / (quadratic - sigma * length**3 / 3)
         if rho >= 0.75:
-            sigma *= 0.2
+            sigma *= 1e-4 if abs(fall / quadratic - 1) <= 0.01 else 0.2
         elif rho < 0.25:
             left = shrunk(f(x), f(x + s), slope, length)
             t = exact_step(gx, Hx, left)
@@ -197,7 +203,7 @@ def dogleg_step(g, H, delta, tau, double=False):
     if np.linalg.norm(newton) <= delta:
         s, curvature = newton, newton @ H @ newton
         if tau > 0:
-            s = shortened(newton * (-(g @ newton) / curvature if curvature > 0 else 1e300))
+            s = shortened(newton * (-(g @ newton) / curvature if curvature > 0 else 1e100))
     elif np.linalg.norm(cauchy) >= delta:
         s = shortened(cauchy)
     elif np.linalg.norm(corner) <= delta:
@@ -205,7 +211,7 @@ def dogleg_step(g, H, delta, tau, double=False):
     else:
         leg = corner - cauchy
         s = cauchy + np.roots([leg @ leg, 2 * cauchy @ leg, cauchy @ cauchy - delta**2]).real.max() * leg
-    steepest = shortened(-(g @ g) / (g @ H @ g) * g if g @ H @ g > 0 else -1e300 * g)
+    steepest = shortened(-(g @ g) / (g @ H @ g) * g if g @ H @ g > 0 else -1e100 * g)
     return min((s, steepest), key=lambda s: g @ s + 0.5 * s @ H @ s) if tau > 0 else s
 
 
@@ -243,7 +249,7 @@ def sr1(f, g, x, steps, delta, skip=1e-4, m=None):
         if rho < 0.25:
             delta = shrunk(f(x), f(x + s), slope, length)
         elif rho >= 0.75 and length >= 0.8 * delta:
-            delta = max(delta, 2.5 * length)
+            delta = max(delta, grown(length, rho))
         if rho >= 1e-4:
             x = x + s
             points.append(x)
