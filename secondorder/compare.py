@@ -61,6 +61,7 @@ SCIPY_TWINS = {
     "newton": None,
     "newton-cg": "Newton-CG",
     "newton-cg-capped": None,
+    "saddle-free-newton": None,
     "trust-exact": "trust-exact",
     "trust-krylov": "trust-krylov",
     "trust-ncg": "trust-ncg",

@@ -53,6 +53,7 @@ ROWS = [
     ("newton", SEARCH | {"modification": "shift"}, searching(naive.newton, modify=naive.shifted)),
     ("newton-cg", SEARCH, searching(naive.newton_cg)),
     ("newton-cg-capped", {}, naive.capped_newton),
+    ("saddle-free-newton", SEARCH | EXACTLY, searching(naive.newton, modify=naive.absolute)),
     ("trust-exact", {}, region(exact)),
     ("trust-krylov", EXACTLY, region(exact)),
     ("trust-ncg", {"preconditioner": "none"}, region(steihaug)),
@@ -156,6 +157,7 @@ def test_every_modification_of_newtons_method_is_newtons_where_the_hessian_is_de
     [
         "newton",
         "newton-cg",
+        "saddle-free-newton",
         "trust-exact",
         "trust-krylov",
         "trust-ncg",
