@@ -65,6 +65,7 @@ SCIPY_TWINS = {
     "trust-exact": "trust-exact",
     "trust-krylov": "trust-krylov",
     "trust-ncg": "trust-ncg",
+    "trust-ncg-capped": None,
     "dogleg": "dogleg",
     "trust-subspace": None,
     "sr1": None,

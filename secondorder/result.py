@@ -49,7 +49,7 @@ class OptimizeResult(dict):
     hess_inv : ndarray, shape (n, n)
         Of bfgs: its approximation of the inverse Hessian.
     oracle : dict
-        Of newton-cg-capped: the lowest eigenvalue of the Hessian at x, as far as it is known: see there.
+        Of newton-cg-capped and trust-ncg-capped: the lowest eigenvalue of the Hessian at x, as far as it is known.
     history : dict of ndarray
         If asked for: nit, fun, optimality, step, alpha, nfev, njev, nhev, one entry an iteration.
     """

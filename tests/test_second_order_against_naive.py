@@ -57,6 +57,7 @@ ROWS = [
     ("trust-exact", {}, region(exact)),
     ("trust-krylov", EXACTLY, region(exact)),
     ("trust-ncg", {"preconditioner": "none"}, region(steihaug)),
+    ("trust-ncg-capped", {}, naive.damped_trust_region),
     ("dogleg", {}, planar(naive.dogleg_step)),
     ("dogleg", {"double": True}, planar(naive.dogleg_step, double=True)),
     ("trust-subspace", {}, planar(naive.subspace_step)),

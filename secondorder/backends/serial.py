@@ -60,6 +60,7 @@ from secondorder.control import (
     X_TOL,
     Control,
     F,
+    raise_threshold,
     value_and_gradient,
 )
 from secondorder.derivatives import in_python
@@ -188,8 +189,8 @@ def go_on(f, g, control):
         values[F_MIN] *= factor
         values[F_BEST] *= factor
         values[DECREASE] *= factor
-    values[F], values[GNORM], values[START_GNORM] = f, gnorm, max(values[START_GNORM], gnorm)
-    values[THRESHOLD] = max(values[GRAD_TOL] * values[SCALE], values[GRAD_RTOL] * values[START_GNORM])
+    values[F], values[GNORM] = f, gnorm
+    raise_threshold(gnorm, control)
 
 
 def run(program, scratch, control, x, fun, fun_grad, second, address, item):

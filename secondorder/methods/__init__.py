@@ -21,6 +21,7 @@ from secondorder.methods import (
     trust_exact,
     trust_krylov,
     trust_ncg,
+    trust_ncg_capped,
     trust_subspace,
 )
 
@@ -36,6 +37,7 @@ METHODS = {
     "trust-exact": trust_exact,
     "trust-krylov": trust_krylov,
     "trust-ncg": trust_ncg,
+    "trust-ncg-capped": trust_ncg_capped,
     "dogleg": dogleg,
     "trust-subspace": trust_subspace,
     "sr1": sr1,

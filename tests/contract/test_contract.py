@@ -43,6 +43,8 @@ PLANE = "steps in a plane: of five walls, met one after another, those met first
 
 DAMPED = "steps are damped by 2 eps_H = 2.4e-4 |H|: where the curvature is lower than that the way is long"
 
+ROUND = "a round region creeps along the walls of a barrier, 10000 steps and more"
+
 # Problems that a method need not solve, with the reason. "compiled" and "python" alike.
 NOT_CLAIMED = {
     ("gradient-descent", "log-barrier-1e-6"): "the curvature grows by 1e12 on the way: 10000 steps do not do",
@@ -52,6 +54,9 @@ NOT_CLAIMED = {
     ("trust-subspace", "cosine"): COSINE,
     ("trust-subspace", "log-barrier-1e-6"): PLANE,
     ("dogleg", "log-barrier-1e-6"): PLANE,
+    ("trust-ncg-capped", "log-barrier-1e-6"): ROUND,
+    ("trust-ncg-capped", "powell-badly-scaled"): DAMPED,
+    ("trust-ncg-capped", "brown-badly-scaled"): DAMPED,
     ("newton-cg-capped", "powell-badly-scaled"): DAMPED,
     ("newton-cg-capped", "brown-badly-scaled"): DAMPED,
     ("newton-cg-capped", "meyer"): DAMPED,
@@ -299,7 +304,7 @@ def test_n_work_and_n_memory_are_what_is_used_at_every_size(method, n, m, monkey
         return work, memory
 
     use_space(monkeypatch, take, -5.5)
-    options = {"m": m} if method in ("l-bfgs", "l-sr1", "newton-cg-capped") else {}
+    options = {"m": m} if method in ("l-bfgs", "l-sr1", "newton-cg-capped", "trust-ncg-capped") else {}
     result = solve("tridia", method, x0=PROBLEMS["tridia"].x0(n), **options)
     assert result.success
     assert all(np.all(rows == -5.5) and np.all(tail == -5.5) for rows, tail in taken)
