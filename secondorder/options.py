@@ -4,6 +4,7 @@ import difflib
 import math
 from typing import NamedTuple
 
+from secondorder.escapes import ESCAPES
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import MAX_WINDOW, SearchOptions
 
@@ -25,6 +26,7 @@ class RunOptions(NamedTuple):
     curvature: float = 2.0**-26  # below -curvature |H| an eigenvalue is negative, >= 0; sqrt(eps), as grtol
     seed: int = 0  # of all that is random where a saddle is looked for and left, >= 0
     max_escapes: int = 20  # saddles that a run leaves at most, >= 0
+    escape: str = "curvature"  # how it leaves them, by name: ESCAPES; no other misses fewer
     strict: bool = False  # set where the user gave a tolerance: then only that tolerance is success
 
 
@@ -152,6 +154,8 @@ def check(cls, given):
         if kind is str:
             if name == "on_error" and value not in ("raise", "return"):
                 raise ValueError(f"option on_error={value!r} must be 'raise' or 'return'")
+            if name == "escape":
+                value = escape_name(value)
             checked[name] = value
             continue
         if callable(value):  # nothing is compiled: the function is its own address
@@ -176,6 +180,14 @@ def check(cls, given):
             "shrink_min <= shrink_max"
         )
     return options
+
+
+def escape_name(value):
+    """The name of an escape as the table has it."""
+    if not isinstance(value, str):
+        raise TypeError(f"option escape={value!r} must be a name. Known: {', '.join(ESCAPES)}")
+    lookup("option escape", value, ESCAPES)
+    return value.lower()
 
 
 def _article(kind):
