@@ -55,6 +55,8 @@ from secondorder.problems import PROBLEMS, Problem
 # scipy's method that does what ours does; None: scipy has none.
 SCIPY_TWINS = {
     "gradient-descent": None,
+    "perturbed-gd": None,
+    "perturbed-agd": None,
     "cg": "CG",
     "bfgs": "BFGS",
     "l-bfgs": "L-BFGS-B",

@@ -428,7 +428,9 @@ def result_of(run, reason, begun, detail=None):
     if typed.second_derivatives is not None:
         result["second_derivatives"] = typed.second_derivatives
     if plan.examine is not None:
-        result["certificate"], result["nescape"] = run.certificate, counts[c.N_ESCAPE]
+        result["certificate"] = run.certificate
+    if plan.examine is not None or plan.perturbs:
+        result["nescape"] = counts[c.N_ESCAPE]
     if run.extra_fields is not None:
         result.update(run.extra_fields)
     if plan.run.history:

@@ -49,7 +49,7 @@ UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "av
 AT_LEAST_0 = (
     *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
     *("curvature", "seed", "max_escapes"),
-    *("delta0", "sigma0", "spectral", "lower", "oracle_seed"),
+    *("delta0", "sigma0", "spectral", "lower", "oracle_seed", "noise_seed", "small"),
     *("otol", "rtol", "cg_steps", "probes", "progress"),  # of least squares
 )
 
@@ -200,7 +200,7 @@ def broken_law(name, value):
         return "a number, not nan"
     if name in AT_LEAST_0:
         return None if value >= 0 else "at least 0"
-    if name in ("maxfev", "m", "max_trials", "window", "pairs"):
+    if name in ("maxfev", "m", "max_trials", "window", "pairs", "every", "patience"):
         if name == "window" and value > MAX_WINDOW:
             return f"at most {MAX_WINDOW}"
         return None if value >= 1 else "at least 1"
@@ -210,7 +210,7 @@ def broken_law(name, value):
         return None if 0 < value < 1 else "in (0, 1)"
     if name == "eta":
         return None if 0 <= value < 0.25 else "in [0, 1/4)"
-    positive = ("alpha", "alpha_max", "restart", "delta_max", "factor", "lambda0")
+    positive = ("alpha", "alpha_max", "restart", "delta_max", "factor", "lambda0", "radius")
     if name in positive and not isinstance(value, bool):
         return None if value > 0 else "positive"
     if name == "expand":

@@ -63,6 +63,7 @@ ROWS = [
     ("trust-subspace", {}, planar(naive.subspace_step)),
     ("sr1", {"delta0": 2.0**-4}, gradients_only()),
     ("l-sr1", {"delta0": 2.0**-4, "m": 3}, gradients_only(skip=1e-8, m=3)),
+    ("perturbed-agd", {"delta0": 2.0**-4}, lambda f, g, H, x, steps: naive.accelerated(f, g, x, steps, 2.0**-4)),
     ("arc", {}, naive.cubic_regularisation),
     ("arc-krylov", EXACTLY, naive.cubic_regularisation),
 ]

@@ -303,6 +303,7 @@ class Plan:
         self.search = NO_SEARCH if search is None else address_of(search, SEARCH)
         self.keep = [search, entry, keep]
         self.program, self.long_program = self.make_program(module.solve), None
+        self.perturbs = getattr(module, "PERTURBS", False)
         self.module_fields = getattr(module, "result_fields", None)
         self.sizes = {}
 

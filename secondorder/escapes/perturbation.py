@@ -16,12 +16,12 @@ from secondorder.control import stopped
 from secondorder.jit import loop
 from secondorder.subproblems.departure import length_of
 from secondorder.subproblems.negative_curvature import Departure
-from secondorder.subproblems.perturbation import N_ROWS, descend_from, in_ball, step_there
+from secondorder.subproblems.perturbation import N_ROWS, RADIUS, descend_from, in_ball, probe, step_there
 
 NEEDS = "gradients"
 N_WORK = N_ROWS
 
-RADIUS, LARGER, TRIES = 2.0**-13, 16.0, 3  # in units of x; 3 cover 2^-13 to 2^-5
+LARGER, TRIES = 16.0, 3  # radii from 2^-13 to 2^-5, in units of x
 STEPS, MOMENTUM = 500, 0.9  # gradients a try
 
 
@@ -34,6 +34,9 @@ def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream
             break
         tried += 1
         in_ball(seed, 1000 * stream + k, radius, work[5])
+        probe(fun_grad, x, work, control, data)
+        if stopped(control):
+            break
         lower, ft = descend_from(fun_grad, x, f, STEPS, MOMENTUM, work, control, data)
         if lower:
             step_there(x, f, ft, work, control)

@@ -16,6 +16,8 @@ from secondorder.methods import (
     newton,
     newton_cg,
     newton_cg_capped,
+    perturbed_agd,
+    perturbed_gd,
     saddle_free_newton,
     sr1,
     trust_exact,
@@ -27,6 +29,8 @@ from secondorder.methods import (
 
 METHODS = {
     "gradient-descent": gradient_descent,
+    "perturbed-gd": perturbed_gd,
+    "perturbed-agd": perturbed_agd,
     "cg": cg,
     "bfgs": bfgs,
     "l-bfgs": l_bfgs,

@@ -1,9 +1,9 @@
 r"""Perturbed gradient steps: is there a way down from a stationary point x that small noise finds?
 
-    1.  y = x + xi
+    1.  y = x + xi, where xi is long enough for the gradient to change by VISIBLE times its tolerance
     2.  s = momentum s - grad f(y) / L;   y <- y + s;   L <- max(L, |change of grad f| / |s|)
         until f(y) < f(x) - 2 |g| |y - x|, and by more than rounding: no convex f has such a value, so x is no minimum
-        of a convex piece; or until y is as stationary as x and no lower; or after `steps` gradients
+        of a convex piece; or until y is as stationary as x; or after `steps` gradients
 
 The first L is that of xi. Where f rises s is forgotten; a rise shows an L that was too small, and 2 has raised it.
 The constants that [1] takes from bounds on the derivatives of f, step and threshold of f, are estimated on the way so.
@@ -15,13 +15,27 @@ References
 
 import math
 
-from secondorder.control import N_ESCAPE, THRESHOLD, accept, stopped, value_and_gradient
+from secondorder.control import (
+    MAX_ITER,
+    N_ESCAPE,
+    N_ITER,
+    THRESHOLD,
+    accept,
+    raise_threshold,
+    stopped,
+    value_and_gradient,
+)
 from secondorder.jit import leaf, loop
 from secondorder.linalg.vectors import axpby, axpy, copy, distance2, dot, norm_inf, scale
-from secondorder.subproblems.departure import NOISE
+from secondorder.status import GTOL, MAXITER, RUNNING
+from secondorder.subproblems.departure import NOISE, length_of
 from secondorder.subproblems.least_curvature import seeded, uniform
 
 N_ROWS = 6  # of work, xi among them; work[3] is left alone
+RADIUS = 2.0**-13  # of the ball, in units of x
+VISIBLE = 2.0**17  # change of the gradient by noise, in units of its tolerance: what is left decides for a while
+LONGER, PROBES = 2.0**10, 6  # at most so much at a time, so many times
+END = 1 << 40  # numbers of the streams of noise at ends begin here, those on the way at 0
 
 
 @leaf
@@ -34,6 +48,20 @@ def in_ball(seed, stream, radius, xi):
         xi[i] = math.sqrt(-2.0 * math.log(a)) * math.cos(2.0 * math.pi * b)
     s1, s2, a = uniform(s1, s2)
     scale(radius * a ** (1.0 / xi.shape[0]) / math.sqrt(dot(xi, xi)), xi, xi)
+
+
+@loop
+def probe(fun_grad, x, work, control, data):
+    """xi in work[5] made longer as long as its change of the gradient is not clear of the tolerance."""
+    g, y, gy, xi = work[0], work[1], work[2], work[5]
+    wanted = VISIBLE * control.values[THRESHOLD]
+    for _ in range(PROBES):
+        axpy(1.0, xi, x, y)
+        value_and_gradient(fun_grad, y, gy, control, data)
+        change = math.sqrt(distance2(gy, g))
+        if not change < wanted or stopped(control):
+            break
+        scale(min(2.0 * wanted / change, LONGER) if change > 0.0 else LONGER, xi, xi)
 
 
 @loop
@@ -53,7 +81,7 @@ def descend_from(fun_grad, x, f, steps, momentum, work, control, data):
             break
         if fy < f - max(2.0 * gnorm * math.sqrt(distance2(x, y)), NOISE * abs(f)):
             return True, fy
-        if stopped(control) or (norm_inf(gy) <= control.values[THRESHOLD] and not fy < f - NOISE * abs(f)):
+        if stopped(control) or norm_inf(gy) <= control.values[THRESHOLD]:
             break
         ss = dot(s, s)
         L = max(L, math.sqrt(distance2(gy, old) / ss) if ss > 0.0 else 0.0)
@@ -73,3 +101,26 @@ def step_there(x, f, ft, work, control):
     length = math.sqrt(distance2(x, work[1]))
     accept(x, f, work[1], ft, length, -math.sqrt(dot(work[0], work[0])), control)
     control.counts[N_ESCAPE] += 1
+
+
+@loop
+def leave_end(fun_grad, x, f, steps, momentum, seed, stream, work, control, data):
+    """At the end of a run, |g|_inf <= gtol: RUNNING if x was left, with values[F], work[2] its gradient; else a reason.
+
+    Where no iteration is allowed at all, x is only looked at again.
+    """
+    counts = control.counts
+    if counts[MAX_ITER] == 0 or x.shape[0] == 0 or stopped(control):
+        return GTOL
+    in_ball(seed, END + stream, RADIUS * length_of(x, control), work[5])
+    probe(fun_grad, x, work, control, data)
+    if stopped(control):
+        return GTOL
+    lower, ft = descend_from(fun_grad, x, f, steps, momentum, work, control, data)
+    if not lower:
+        return GTOL
+    if counts[N_ITER] >= counts[MAX_ITER]:
+        return MAXITER
+    step_there(x, f, ft, work, control)
+    raise_threshold(norm_inf(work[2]), control)
+    return RUNNING

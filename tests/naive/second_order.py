@@ -334,3 +334,27 @@ def damped_trust_region(f, g, H, x, steps, eps_h=2.0**-13):
             x, size = x + s, own
             points.append(x)
     return np.array(points)
+
+
+def accelerated(f, g, x, steps, delta, relax=1.05, most=64.0):
+    """Jin, Netrapalli and Jordan, algorithm 2, without noise: Nesterov's momentum, and negative curvature exploited."""
+    points, k, v, L = [x], 0, np.zeros(len(x)), np.linalg.norm(g(x)) / delta
+    while len(points) <= steps:
+        y = x + k / (k + 3) * v
+        gy, d = g(y), x - y
+        if (g(x) - gy) @ d < 0 and f(x) < f(y) + gy @ d:
+            k = 0
+            alpha = min((1.0, -1.0), key=lambda alpha: f(x + alpha * v))
+            if f(x + alpha * v) < f(x):
+                while f(x + 2 * alpha * v) < f(x + alpha * v):
+                    alpha *= 2
+                x = x + alpha * v
+                points.append(x)
+            continue
+        while f(y - gy / L) > f(y) - 0.4 * gy @ gy / L:
+            L = max(2 * L, min(most * L, L * np.linalg.norm(g(y - gy / L) - gy) / np.linalg.norm(gy)))
+        v, x = y - gy / L - x, y - gy / L
+        k = 0 if v @ gy > 0 else k + 1
+        L /= 8.0 if np.linalg.norm(g(x) - gy) <= 2.0**-13 * np.linalg.norm(gy) else relax
+        points.append(x)
+    return np.array(points)
