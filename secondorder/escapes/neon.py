@@ -27,6 +27,7 @@ from secondorder.subproblems.negative_curvature import (
     RESOLUTION,
     STEPS,
     Quotient,
+    first_norm,
     first_vector,
     follow,
     quotient,
@@ -42,9 +43,11 @@ ZETA = 1.0 - math.sqrt(RESOLUTION)  # [1] lemma 3
 def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data):
     """x <- a lower point along a direction of negative curvature that gradients show."""
     g, xt, hu, u, y = work[0], work[1], work[2], work[4], work[5]
-    length = first_vector(x, 0.25 * floor, seed, stream, u, control)
+    h = 0.25 * floor
+    norm = first_norm(fun_grad, x, g, h, seed, 1000 * stream + 251, xt, hu, u, control, data)
+    length = first_vector(x, h, seed, 1000 * stream + 250, u, control)
     copy(u, y)
-    q = Quotient(math.nan, math.nan, 0.0, True)
+    q = Quotient(math.nan, math.nan, norm, True)
     for _ in range(STEPS):
         q = quotient(fun_grad, x, g, u, q.norm, xt, hu, control, data)
         if not (math.isfinite(q.norm) and q.norm > 0.0):

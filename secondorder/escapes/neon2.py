@@ -26,6 +26,7 @@ from secondorder.subproblems.negative_curvature import (
     RESOLUTION,
     STEPS,
     Quotient,
+    first_norm,
     first_vector,
     follow,
     quotient,
@@ -41,9 +42,11 @@ SHIFT = 1.0 - 0.75 * RESOLUTION  # of M; [1]
 def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data):
     """x <- a lower point along a direction of negative curvature that gradients show."""
     g, xt, hy, y, before = work[0], work[1], work[2], work[4], work[5]
-    length = first_vector(x, 0.25 * floor, seed, stream, y, control)
+    h = 0.25 * floor
+    norm = first_norm(fun_grad, x, g, h, seed, 1000 * stream + 251, xt, hy, y, control, data)
+    length = first_vector(x, h, seed, 1000 * stream + 250, y, control)
     scale(0.0, y, before)
-    q = Quotient(math.nan, math.nan, 0.0, True)
+    q = Quotient(math.nan, math.nan, norm, True)
     for _ in range(STEPS):
         q = quotient(fun_grad, x, g, y, q.norm, xt, hy, control, data)
         if not (math.isfinite(q.norm) and q.norm > 0.0):

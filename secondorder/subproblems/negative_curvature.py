@@ -4,6 +4,7 @@ For u small, (grad f(x + u) - grad f(x)) is H u, but for the third derivative, o
 eps / |u|. All iterations here are linear in u: its length is brought back to that of the first, which is chosen where
 both are small. With c = u'Hu / |u|^2 and L the largest |Hu| / |u| so far,
 
+    WARM_UP power steps on H come first, for a first L that is at least half of |H|; then
     c < -tolerance L, and |Hu - c u| <= GOOD |c| |u|      ends an iteration: u is a direction to follow
     |Hu| > L |u|                                          begins it anew from u, with the L that is seen now
 """
@@ -11,13 +12,14 @@ both are small. With c = u'Hu / |u|^2 and L the largest |Hu| / |u| so far,
 import math
 from typing import NamedTuple
 
-from secondorder.control import value_and_gradient
+from secondorder.control import stopped, value_and_gradient
 from secondorder.jit import leaf, loop
 from secondorder.linalg.vectors import axpy, dot, scale
 from secondorder.subproblems.departure import along_curvature, length_of, step_to
 from secondorder.subproblems.least_curvature import coin, random_direction
 
 RESOLUTION = 2.0**-13  # delta: curvatures below -delta |H| are found but for a small probability
+WARM_UP = 16  # gradients; L that is too small shows later, but for coincidences
 STEPS = 1500  # gradients; some ln(n / probability) / sqrt(delta) are needed
 GOOD = 0.5  # residual of a direction that is followed, relative to its curvature
 
@@ -43,7 +45,7 @@ class Quotient(NamedTuple):
 @leaf
 def first_vector(x, h, seed, stream, u, control):
     """u <- a random direction, as long as h in each variable's share. Returns its length."""
-    random_direction(seed, 1000 * stream + 250, u)
+    random_direction(seed, stream, u)
     length = h * length_of(x, control) * math.sqrt(float(x.shape[0]))
     scale(length / math.sqrt(dot(u, u)), u, u)
     return length
@@ -59,6 +61,22 @@ def quotient(fun_grad, x, g, u, norm, xt, hu, control, data):
     c, size = dot(u, hu) / uu, math.sqrt(dot(hu, hu) / uu)
     error = math.sqrt(max(size * size - c * c, 0.0))
     return Quotient(c, error, size if size > norm else norm, size > norm)
+
+
+@loop
+def first_norm(fun_grad, x, g, h, seed, stream, xt, hu, u, control, data):
+    """|H| from below, by the power method. u is scratch."""
+    length = first_vector(x, h, seed, stream, u, control)
+    q = Quotient(math.nan, math.nan, 0.0, True)
+    for _ in range(WARM_UP):
+        q = quotient(fun_grad, x, g, u, q.norm, xt, hu, control, data)
+        if not 0.0 < q.norm < math.inf or stopped(control):
+            break
+        size = math.sqrt(dot(hu, hu))
+        if not size > 0.0:
+            break
+        scale(length / size, hu, u)
+    return q.norm
 
 
 @loop
