@@ -49,10 +49,12 @@ def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream
     copy(u, y)
     q = Quotient(math.nan, math.nan, norm, True)
     for _ in range(STEPS):
+        if stopped(control):
+            break
         q = quotient(fun_grad, x, g, u, q.norm, xt, hu, control, data)
         if not (math.isfinite(q.norm) and q.norm > 0.0):
             break
-        if stopped(control) or (q.c < -tolerance * q.norm and q.error <= -GOOD * q.c):
+        if q.c < -tolerance * q.norm and q.error <= -GOOD * q.c:
             break
         if q.grew:
             copy(u, y)

@@ -48,10 +48,12 @@ def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream
     scale(0.0, y, before)
     q = Quotient(math.nan, math.nan, norm, True)
     for _ in range(STEPS):
+        if stopped(control):
+            break
         q = quotient(fun_grad, x, g, y, q.norm, xt, hy, control, data)
         if not (math.isfinite(q.norm) and q.norm > 0.0):
             break
-        if stopped(control) or (q.c < -tolerance * q.norm and q.error <= -GOOD * q.c):
+        if q.c < -tolerance * q.norm and q.error <= -GOOD * q.c:
             break
         if q.grew:
             scale(0.0, y, before)

@@ -84,7 +84,7 @@ def follow(fun_grad, x, f, q, leaving, tolerance, seed, stream, work, control, d
     """The Departure along work[4], with the curvature of q, if that is negative."""
     g, xt, gt, v = work[0], work[1], work[2], work[4]
     scale(1.0 / math.sqrt(dot(v, v)), v, v)
-    if not (leaving and q.c < -tolerance * q.norm):
+    if not (leaving and q.c < -tolerance * q.norm) or stopped(control):
         return Departure(0, q.c, q.error, q.norm)
     sign = coin(seed, 1000 * stream + 500)
     alpha, ft = along_curvature(fun_grad, x, f, g, q.c, v, sign, xt, gt, control, data)
