@@ -45,6 +45,7 @@ __all__ = [
     "least_squares",
     "minimize",
     "minres",
+    "random_starts",
     "scipy_method",
     "value_and_grad",
     "vjp",
@@ -73,6 +74,7 @@ _ON_USE = {
     "jvp": "secondorder.derivatives.transforms",
     "lanczos": "secondorder.matrix_free",
     "minres": "secondorder.matrix_free",
+    "random_starts": "secondorder.multistart",
     "value_and_grad": "secondorder.derivatives.transforms",
     "vjp": "secondorder.derivatives.transforms",
 }

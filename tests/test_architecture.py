@@ -84,6 +84,7 @@ PARTS = {
         "result",
         "status",
     },
+    "multistart": {"minimize", "options"},
     "scipy_interface": {"minimize", "options", "methods"},
     "compare": {
         "__init__",
@@ -123,6 +124,7 @@ PARTS = {
         "matrix_free",
         "methods",
         "minimize",
+        "multistart",
         "objective",
         "operators",
         "problems",
