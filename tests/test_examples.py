@@ -13,8 +13,12 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PROMISED = {
     "compare_line_searches": ("hager-zhang", "armijo", "more-thuente", "nonmonotone-average", "fixed", "gtol"),
     "fit_decay": ("fitted", "gradient: exact", "at or below its tolerance"),
+    "saddle_trajectories": ("gradient descent", "perturbed", "saddle-free Newton", "minimum, gtol", "drawn in"),
     "own_line_search": ("golden", "x = [3.  0.5]", "gtol"),
 }
+
+
+ARGUMENTS = {"saddle_trajectories": ["ways.png"]}
 
 
 def test_every_example_has_a_promise():
@@ -24,7 +28,7 @@ def test_every_example_has_a_promise():
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_the_example_runs(path, tmp_path):
     ran = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", path],
+        [sys.executable, "-W", "error::RuntimeWarning", path, *ARGUMENTS.get(path.stem, ())],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
