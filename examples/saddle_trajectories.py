@@ -1,8 +1,8 @@
-"""Ways around two saddles: where methods go from beside the horse saddle and the monkey saddle, and how fast they leave.
+"""Ways around two saddles: where methods go from beside the horse saddle and the monkey saddle, and how soon.
 
 Both functions get a rim, (x^2 + y^2)^2 / 4, so that there is something to end at. Starts lie next to the line along
-which the gradient leads to the saddle. Prints a table; with a file name, `python saddle_trajectories.py ways.png`, draws
-the ways as well (needs matplotlib).
+which the gradient leads to the saddle. Prints a table; `python saddle_trajectories.py ways.png` also draws the
+ways (needs matplotlib).
 """
 
 import sys
