@@ -51,6 +51,7 @@ __all__ = [
     "minimize_batch",
     "minres",
     "multistart",
+    "random_starts",
     "scipy_method",
     "value_and_grad",
     "vjp",
@@ -84,6 +85,7 @@ _ON_USE = {
     "minimize_batch": "secondorder.batch",
     "minres": "secondorder.matrix_free",
     "multistart": "secondorder.batch",
+    "random_starts": "secondorder.starts",
     "value_and_grad": "secondorder.derivatives.transforms",
     "vjp": "secondorder.derivatives.transforms",
 }

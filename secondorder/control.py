@@ -315,6 +315,21 @@ def accept(x, f, xt, ft, alpha, slope, control):
     return taken(f, ft, alpha, slope, step, size, control)
 
 
+@seldom
+def left_saddle(gnorm, control):
+    """A saddle is left for a point with |g|_inf = gnorm: counted; where x0 was the saddle, the threshold rises."""
+    control.counts[N_ESCAPE] += 1
+    raise_threshold(gnorm, control)
+
+
+@leaf
+def raise_threshold(gnorm, control):
+    """|g(x0)|_inf counts as at least gnorm."""
+    values = control.values
+    values[START_GNORM] = max(values[START_GNORM], gnorm)
+    values[THRESHOLD] = max(values[GRAD_TOL] * values[SCALE], values[GRAD_RTOL] * values[START_GNORM])
+
+
 @inlined
 def keep_best(x, ft, control):
     """Before x is left for a point with ft: a copy of x in control.best if it is the best so far."""

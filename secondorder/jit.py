@@ -95,6 +95,7 @@ def loop(function):
 # ------------------------------------------------------------------------------------------------ function types
 
 f8 = types.float64
+boolean = types.boolean
 intp = types.intp
 vector = types.Array(f8, 1, "C")
 matrix = types.Array(f8, 2, "C")

@@ -115,7 +115,8 @@ def minimize(
         "certify": where the run ends with a small gradient, look at the least curvature there, so that a saddle is no
         success: ``result.certificate``. "escape" or True: and go on from a saddle along that direction. False: neither.
         Default: "escape" for methods that use second derivatives, False for others. These get Hessian products, as
-        under `hessp`, if asked.
+        under `hessp`, if asked. The option ``escape`` ("curvature") is the way out, one of `secondorder.escapes`:
+        "neon", "neon2", "perturbation" and "random-search" need gradients alone.
 
     Returns
     -------
@@ -428,7 +429,9 @@ def result_of(run, reason, begun, detail=None):
     if typed.second_derivatives is not None:
         result["second_derivatives"] = typed.second_derivatives
     if plan.examine is not None:
-        result["certificate"], result["nescape"] = run.certificate, counts[c.N_ESCAPE]
+        result["certificate"] = run.certificate
+    if plan.examine is not None or plan.perturbs:
+        result["nescape"] = counts[c.N_ESCAPE]
     if run.extra_fields is not None:
         result.update(run.extra_fields)
     if plan.run.history:

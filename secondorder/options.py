@@ -4,6 +4,7 @@ import difflib
 import math
 from typing import NamedTuple
 
+from secondorder.escapes import ESCAPES
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import MAX_WINDOW, SearchOptions
 
@@ -25,6 +26,7 @@ class RunOptions(NamedTuple):
     curvature: float = 2.0**-26  # below -curvature |H| an eigenvalue is negative, >= 0; sqrt(eps), as grtol
     seed: int = 0  # of all that is random where a saddle is looked for and left, >= 0
     max_escapes: int = 20  # saddles that a run leaves at most, >= 0
+    escape: str = "curvature"  # how it leaves them, by name: ESCAPES; no other misses fewer
     strict: bool = False  # set where the user gave a tolerance: then only that tolerance is success
 
 
@@ -47,7 +49,7 @@ UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "av
 AT_LEAST_0 = (
     *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
     *("curvature", "seed", "max_escapes"),
-    *("delta0", "sigma0", "spectral", "lower", "oracle_seed"),
+    *("delta0", "sigma0", "spectral", "lower", "oracle_seed", "noise_seed", "small"),
     *("otol", "rtol", "cg_steps", "probes", "progress"),  # of least squares
 )
 
@@ -152,6 +154,8 @@ def check(cls, given):
         if kind is str:
             if name == "on_error" and value not in ("raise", "return"):
                 raise ValueError(f"option on_error={value!r} must be 'raise' or 'return'")
+            if name == "escape":
+                value = escape_name(value)
             checked[name] = value
             continue
         if callable(value):  # nothing is compiled: the function is its own address
@@ -178,6 +182,14 @@ def check(cls, given):
     return options
 
 
+def escape_name(value):
+    """The name of an escape as the table has it."""
+    if not isinstance(value, str):
+        raise TypeError(f"option escape={value!r} must be a name. Known: {', '.join(ESCAPES)}")
+    lookup("option escape", value, ESCAPES)
+    return value.lower()
+
+
 def _article(kind):
     return {int: "a whole number", float: "a number", bool: "True or False"}[kind]
 
@@ -188,7 +200,7 @@ def broken_law(name, value):
         return "a number, not nan"
     if name in AT_LEAST_0:
         return None if value >= 0 else "at least 0"
-    if name in ("maxfev", "m", "max_trials", "window", "pairs"):
+    if name in ("maxfev", "m", "max_trials", "window", "pairs", "every", "patience"):
         if name == "window" and value > MAX_WINDOW:
             return f"at most {MAX_WINDOW}"
         return None if value >= 1 else "at least 1"
@@ -198,7 +210,7 @@ def broken_law(name, value):
         return None if 0 < value < 1 else "in (0, 1)"
     if name == "eta":
         return None if 0 <= value < 0.25 else "in [0, 1/4)"
-    positive = ("alpha", "alpha_max", "restart", "delta_max", "factor", "lambda0")
+    positive = ("alpha", "alpha_max", "restart", "delta_max", "factor", "lambda0", "radius")
     if name in positive and not isinstance(value, bool):
         return None if value > 0 else "positive"
     if name == "expand":

@@ -44,11 +44,11 @@ class OptimizeResult(dict):
     certificate : Certificate or None
         What kind of point x is, where that was looked at (the argument second_order of `minimize`); see there.
     nescape : int
-        Saddle points that were left on the way.
+        Saddle points that were left on the way: where `certificate` is a field, and of perturbed methods.
     hess_inv : ndarray, shape (n, n)
         Of bfgs: its approximation of the inverse Hessian.
     oracle : dict
-        Of newton-cg-capped: the lowest eigenvalue of the Hessian at x, as far as it is known: see there.
+        Of newton-cg-capped and trust-ncg-capped: the lowest eigenvalue of the Hessian at x, as far as it is known.
     history : dict of ndarray
         If asked for: nit, fun, optimality, step, alpha, nfev, njev, nhev, one entry an iteration.
     """
@@ -85,13 +85,16 @@ class Certificate(NamedTuple):
     verdict : str
         "minimum": H is positive definite, beyond rounding. "saddle": lambda_min < -tolerance |H|; "maximum": so are all
         eigenvalues. "degenerate": neither, H is flat in a direction, and higher derivatives decide. "unknown": H is not
-        finite. Of `certify` and `classify` also "not stationary".
+        finite, or was not looked at, as with escapes by gradients alone. Of `certify` and `classify` also "not
+        stationary".
     lambda_min : float
         The smallest eigenvalue of H; where `bound` is "cholesky", a lower bound of it.
     bound : str
         Where that comes from. "exact": all eigenvalues. "cholesky": H - lambda_min I has a Cholesky factorization.
         "lanczos": the smallest Ritz value, which is never below the smallest eigenvalue. So a negative one is a proof;
-        how far below a positive one that may be, with which probability, `lower` says.
+        how far below a positive one that may be, with which probability, `lower` says. "gradients": the curvature
+        along a direction that differences of gradients have led to (escapes "neon" and "neon2"): a negative one is a
+        proof up to the error of differences, a positive one says nothing.
     lower : float
         A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1] theorem 4.2).
     probability : float
@@ -111,7 +114,7 @@ class Certificate(NamedTuple):
     seed : int
         Of the random start of "lanczos" and of what was `tried`.
     tried : int
-        Random directions in which a lower point was looked for, and not found.
+        Directions or perturbations that a lower point was looked for with, and not found.
 
     References
     ----------

@@ -10,6 +10,7 @@ import pytest
 
 import secondorder
 from secondorder import LINE_SEARCHES, METHODS
+from secondorder.escapes import ESCAPES
 from secondorder.fits import FITS
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.options import RunOptions
@@ -30,11 +31,12 @@ PARTS = {
     "line_searches": {"control", "linalg", "status", "jit"},
     "subproblems": {"control", "krylov", "linalg", "status", "jit"},
     "krylov": {"control", "linalg", "status", "jit"},
+    "escapes": {"control", "linalg", "jit", "subproblems"},
     "methods": {"control", "krylov", "line_searches", "linalg", "status", "jit", "subproblems"},
     "fits": {"control", "elementary", "jit", "linalg", "status"},
     "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
-    "options": {"line_searches"},
+    "options": {"escapes", "line_searches"},
     "objective": {"derivatives", "jit"},
     "residual": {"derivatives", "jit", "objective"},
     "adapters": {"objective"},
@@ -42,6 +44,7 @@ PARTS = {
     "backends": {
         "control",
         "derivatives",
+        "escapes",
         "fits",
         "jit",
         "line_searches",
@@ -96,6 +99,7 @@ PARTS = {
         "result",
         "status",
     },
+    "starts": {"minimize", "options"},
     "scipy_interface": {"minimize", "options", "methods"},
     "compare": {
         "__init__",
@@ -135,6 +139,7 @@ PARTS = {
         "matrix_free",
         "methods",
         "minimize",
+        "starts",
         "objective",
         "operators",
         "problems",
@@ -216,9 +221,9 @@ def test_heavy_packages_are_imported_on_use_only(path):
         assert not name.startswith(("scipy.optimize", "numba.cuda")), f"{NAMES[path]}: {name}"
 
 
-@pytest.mark.parametrize("family", ["methods", "line_searches", "fits"])
+@pytest.mark.parametrize("family", ["methods", "line_searches", "fits", "escapes"])
 def test_members_of_a_family_import_no_other_member(family):
-    table = {"methods": METHODS, "line_searches": LINE_SEARCHES, "fits": FITS}[family]
+    table = {"methods": METHODS, "line_searches": LINE_SEARCHES, "fits": FITS, "escapes": ESCAPES}[family]
     members = {module.__name__.removeprefix("secondorder.") for module in table.values()}
     for path in sorted((PACKAGE / family).glob("*.py")):
         if NAMES[path] in members:
@@ -363,10 +368,32 @@ def test_every_search_file_is_in_the_table():
     assert files - {"memory", "trial", "initial-step"} == set(LINE_SEARCHES)
 
 
+LEAVE = [
+    *("fun_grad", "found", "strict", "leaving", "tolerance", "floor"),
+    *("x", "f", "seed", "stream", "work", "control", "data"),
+]
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_an_escape_has_the_skeleton(name):
+    module = ESCAPES[name]
+    assert arguments(module.leave) == LEAVE
+    assert module.NEEDS in ("second derivatives", "gradients")
+    assert module.N_WORK >= 5
+    assert "References\n----------\n[1]" in inspect.getdoc(module)
+    assert module.__name__ == f"secondorder.escapes.{name.replace('-', '_')}"
+
+
+def test_every_escape_file_is_in_the_table():
+    files = {path.stem.replace("_", "-") for path in (PACKAGE / "escapes").glob("*.py")} - {"--init--"}
+    assert files == set(ESCAPES)
+
+
 KERNELS = [
     path
     for path in FILES
-    if part(NAMES[path]) in ("fits", "methods", "subproblems", "line_searches", "linalg", "krylov", "elementary")
+    if part(NAMES[path])
+    in ("escapes", "fits", "methods", "subproblems", "line_searches", "linalg", "krylov", "elementary")
 ]
 
 

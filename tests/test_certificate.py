@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(240)
 
 SECOND_ORDER = [name for name, module in METHODS.items() if module.NEEDS != ("grad",)]
 CURVATURE = 2.0**-26
-ITS_OWN_ORACLE = "newton-cg-capped"  # which leaves saddles by itself, whatever second_order says
+THEIR_OWN_ORACLE = ("newton-cg-capped", "trust-ncg-capped")  # they leave saddles by themselves
 
 
 def saddle_grad(x, g, Q, curvatures, shift):
@@ -236,14 +236,14 @@ def test_a_start_at_a_saddle_ends_at_a_minimum_with_every_method(method):
         args = model(seed, rotated=True)
         result = minimize(saddle(), args[2], args, method)
         assert result.success
-        assert result.nescape >= 1 or method == ITS_OWN_ORACLE
+        assert result.nescape >= 1
         assert eigenvalues(args, result.x)[0] > 0.0
 
 
 @pytest.mark.parametrize("name", [name for name, problem in PROBLEMS.items() if "saddle" in problem.traits])
 @pytest.mark.parametrize("method", SECOND_ORDER)
 def test_problems_with_saddles_end_at_minima_or_say_degenerate(method, name):
-    if (method, name) == (ITS_OWN_ORACLE, "biggs-exp6"):
+    if (method, name) == ("newton-cg-capped", "biggs-exp6"):
         pytest.xfail("badly scaled: 10000 damped steps do not do, as in the contract's table")
     problem = PROBLEMS[name]
     result = minimize(Objective(problem.fun_grad, hvp=problem.hvp), problem.x0(), method=method)
@@ -257,7 +257,7 @@ def test_problems_with_saddles_end_at_minima_or_say_degenerate(method, name):
     assert problem.solved(result.fun, tau=1e-6)
 
 
-@pytest.mark.parametrize("method", [method for method in SECOND_ORDER if method != ITS_OWN_ORACLE])
+@pytest.mark.parametrize("method", [method for method in SECOND_ORDER if method not in THEIR_OWN_ORACLE])
 @pytest.mark.parametrize("mode", ["certify", False])
 def test_a_saddle_that_is_certified_is_no_success(method, mode):
     problem = PROBLEMS["double-well-at-saddle"]

@@ -465,7 +465,12 @@ def test_values_of_any_size_are_minimized(method, backend, size):
 
 
 # Squares of the Hessian over- or underflow.
-NOT_OF_ANY_SIZE = {("dogleg", 1e-150), ("newton-cg-capped", 1e-75), ("newton-cg-capped", 1e75)}
+NOT_OF_ANY_SIZE = {
+    ("dogleg", 1e-150),
+    ("newton-cg-capped", 1e-75),
+    ("newton-cg-capped", 1e75),
+    ("trust-ncg-capped", 1e-75),
+}
 
 
 @pytest.mark.parametrize("length", [1e-150, 1e-75, 1e75, 1e150])

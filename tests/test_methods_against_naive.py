@@ -51,6 +51,7 @@ def exact_twin(f, g, x, d, k):
 
 TWINS = {
     "gradient-descent": [({}, naive.gradient_descent)],
+    "perturbed-gd": [({"small": 0.0}, naive.gradient_descent)],
     "bfgs": [
         ({"explore": 0}, naive.bfgs),
         ({"explore": 20}, functools.partial(naive.bfgs, larger=bfgs.EXPLORING)),

@@ -14,6 +14,7 @@ import pytest
 from scipy.optimize import minimize
 
 from secondorder.problems import PROBLEMS, TRAITS
+from secondorder.problems.learning_saddles import factors, layers
 
 EPS = np.finfo(np.float64).eps
 STENCIL = ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))  # weights of f(x + k h) - f(x - k h)
@@ -58,6 +59,10 @@ OTHER_SIZES = {
     "analytic-center": 1,
     "box-barrier": 1,
     "allen-cahn": 2,
+    "octopus": 2,
+    "matrix-factorization": 16,
+    "phase-retrieval": 3,
+    "tensor-decomposition": 3,
     "styblinski-tang": 1,
 }
 CASES = [(name, problem.n) for name, problem in PROBLEMS.items()] + list(OTHER_SIZES.items())
@@ -92,11 +97,20 @@ NOT_FOR_TRUST_EXACT = {
     "quartic-saddle": "it stops at once: the gradient is zero",
     "quartic-saddle-turned": "it stops at once: the gradient is zero",
     "linear-network": "it stops at once: the gradient is zero",
+    "octopus": "it stops at once: the gradient is zero",
+    "matrix-factorization": "it stops at once: the gradient is zero",
+    "phase-retrieval": "it stops at once: the gradient is zero",
+    "tensor-decomposition": "it goes to the saddle, in a straight line",
+    "deep-linear-network": "it stops at once: the gradient is zero",
     "rosenbrock-tiny": "its test is on the gradient, and the gradient is tiny from the start",
     "log-barrier-1e-6": "it can't take nan",
     "entropy": "it can't take nan",
     "box-barrier": "it can't take nan",
 }
+
+
+def reflected(y):
+    return np.array(y) - 2.0 * np.mean(y)
 
 
 # Where the other known values are, to a few digits: (name, n, x, f).
@@ -152,6 +166,18 @@ ELSEWHERE = [
         for k in range(1, 8)
     ],
     ("linear-network", 3, [0.0, 0.0, 0.0], 0.5),
+    *[("octopus", 5, [4.0 * np.e] * k + [0.0] * (5 - k), PROBLEMS["octopus"].saddles()[k]) for k in range(5)],
+    *[
+        ("matrix-factorization", 12, list(factors(12, (*kept, None, None)[:2])), f)
+        for kept, f in zip([(), (0,), (1,), (2,), (0, 2), (1, 2)], PROBLEMS["matrix-factorization"].saddles())
+    ],
+    ("phase-retrieval", 6, [0.0] * 6, PROBLEMS["phase-retrieval"].saddles()[0]),
+    *[("tensor-decomposition", 4, list(reflected([s**-0.75] * s + [0.0] * (4 - s))), -0.125 / s**2) for s in (2, 3, 4)],
+    ("tensor-decomposition", 4, [0.0] * 4, 0.0),
+    *[
+        ("deep-linear-network", 12, list(layers(*ends)), f)
+        for ends, f in zip(((0, 0), (0, 0.5), (1, 0)), (0.625, 0.5, 0.125))
+    ],
     ("styblinski-tang", 1, [2.75], -25.029446655283945),
     ("six-hump-camel", 2, [-1.7, 0.8], -0.21546382438371725),
     ("six-hump-camel", 2, [1.6, 0.57], 2.104250310311258),
@@ -356,7 +382,10 @@ def test_quadratic_means_a_constant_hessian(name):
 def test_singular_means_a_singular_hessian_at_a_minimizer(name):
     problem = PROBLEMS[name]
     smallest = [np.abs(np.linalg.eigvalsh(problem.hessian(x))).min() for x in problem.minimizers()]
-    assert min(smallest) <= 1e-12 * np.linalg.norm(problem.hessian(problem.x0()))
+    size = np.linalg.norm(problem.hessian(problem.x0()))
+    if size == 0.0:  # the start is a degenerate saddle
+        size = np.linalg.norm(problem.hessian(problem.minimizers()[0]))
+    assert min(smallest) <= 1e-12 * size
 
 
 @pytest.mark.parametrize("name", [name for name, problem in PROBLEMS.items() if "singular" not in problem.traits])
@@ -382,6 +411,11 @@ def test_saddle_means_that_descent_within_the_symmetry_of_the_start_ends_there(n
         "quartic-saddle-turned": lambda x: -x,
         "rank-1-factorization": lambda x: x * np.where(np.arange(8) < 7, -1, 1),
         "linear-network": lambda x: x * [-1, -1, 1],
+        "octopus": lambda x: -x,
+        "matrix-factorization": lambda x: -x,
+        "phase-retrieval": lambda x: -x,
+        "tensor-decomposition": lambda x: 2 * np.mean(x) - x,
+        "deep-linear-network": lambda x: x * np.repeat([1, -1, -1], 4),
     }[name]
     x = problem.x0()
     np.testing.assert_array_equal(symmetry(x), x)

@@ -7,6 +7,7 @@ import pytest
 
 from secondorder import LINE_SEARCHES, METHODS, minimize
 from secondorder.choice import CHOICES
+from secondorder.escapes import ESCAPES
 from secondorder.fits import FITS
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import SearchOptions
@@ -139,6 +140,16 @@ def test_a_row_of_the_table_of_line_searches_is_what_its_module_says(name):
     assert (row["a trial costs"] == "f") == module.NEEDS_FUN
     for surname in surnames(row["reference"]):
         assert surname in words_of(module)
+
+
+def test_the_table_of_escapes_is_ESCAPES():
+    rows = table("escape")
+    assert [row["escape"] for row in rows] == list(ESCAPES)
+    for row in rows:
+        module = ESCAPES[row["escape"]]
+        assert row["needs"] == module.NEEDS
+        for surname in surnames(row["reference"]):
+            assert surname in words_of(module)
 
 
 def test_the_table_of_statuses_is_that_of_status():

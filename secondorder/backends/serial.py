@@ -60,6 +60,7 @@ from secondorder.control import (
     X_TOL,
     Control,
     F,
+    raise_threshold,
     value_and_gradient,
 )
 from secondorder.derivatives import in_python
@@ -188,8 +189,8 @@ def go_on(f, g, control):
         values[F_MIN] *= factor
         values[F_BEST] *= factor
         values[DECREASE] *= factor
-    values[F], values[GNORM], values[START_GNORM] = f, gnorm, max(values[START_GNORM], gnorm)
-    values[THRESHOLD] = max(values[GRAD_TOL] * values[SCALE], values[GRAD_RTOL] * values[START_GNORM])
+    values[F], values[GNORM] = f, gnorm
+    raise_threshold(gnorm, control)
 
 
 def run(program, scratch, control, x, fun, fun_grad, second, address, item):
@@ -304,7 +305,7 @@ class Plan:
         self.needs = (*module.NEEDS, "fun") if needs_fun else module.NEEDS
         self.second = HVP if "hvp" in module.NEEDS else HESS if "hess" in module.NEEDS else None
         self.examine = second_order  # saddle.Examination, or None: points are not looked at
-        if second_order is not None and self.second is None:
+        if second_order is not None and self.second is None and second_order.second is not None:
             self.needs = (*self.needs, "hvp")
         entry = compiled_entry(self.second)
         self.enter = entry_point(entry)
@@ -312,6 +313,7 @@ class Plan:
         self.search = NO_SEARCH if search is None else address_of(search, SEARCH)
         self.keep = [search, entry, keep]
         self.program, self.long_program = self.make_program(module.solve), None
+        self.perturbs = getattr(module, "PERTURBS", False)
         self.module_fields = getattr(module, "result_fields", None)
         self.sizes = {}
 

@@ -35,22 +35,36 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.control import GNORM, MAX_ITER, N_ITER, START_GNORM, STOP, F, accept, stopped, stopping_test
+from secondorder.control import (
+    GNORM,
+    MAX_ITER,
+    N_ITER,
+    START_GNORM,
+    STOP,
+    F,
+    accept,
+    left_saddle,
+    stopped,
+    stopping_test,
+)
 from secondorder.jit import leaf, loop
-from secondorder.krylov.ends import INVARIANT
-from secondorder.krylov.lanczos import memory_size, smallest_eigenvalue
-from secondorder.linalg.random_vector import random_normal
+from secondorder.krylov.lanczos import memory_size
 from secondorder.linalg.vectors import copy, dot, norm_inf, scale
 from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import GTOL, MAXITER, RUNNING, Outcome
 from secondorder.subproblems.capped_cg import CURVATURE, STEEPEST, capped_cg
+from secondorder.subproblems.eigenvalue_oracle import (
+    N_CERTIFICATE,
+    enough_steps,
+    least_eigenvalue,
+    oracle_fields,
+    withdraw,
+)
 from secondorder.subproblems.radius import blind_radius
 
 NEEDS = ("grad", "hvp")
 SEARCH = None
 N_VECTORS = 10
-CERTIFICATE = ("curvature", "bound", "failure", "products")
-N_CERTIFICATE = len(CERTIFICATE)
 RELAX = 8.0  # L / RELAX after a full step along negative curvature: it may have been too short
 
 
@@ -78,14 +92,7 @@ def n_memory(n, options):
 
 def result_fields(n, work, scale):
     """What this method adds to the result; f was multiplied by `scale`."""
-    if n == 0:
-        return {}
-    values = work.reshape(-1)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE].tolist()
-    found = dict(zip(CERTIFICATE, values, strict=True))
-    found["curvature"] /= scale
-    found["bound"] /= scale
-    found["products"] = int(found["products"])
-    return {"oracle": found}
+    return oracle_fields(n, work, N_VECTORS, scale)
 
 
 class Plan(NamedTuple):
@@ -94,36 +101,6 @@ class Plan(NamedTuple):
     dhd: float
     L: float
     negative: bool
-
-
-@leaf
-def enough_steps(n, options):
-    """Lanczos steps that make a wrong certificate improbable enough; [1] lemma 2."""
-    enough = 2.0 + 0.5 * math.log(2.75 * n / options.failure**2) / math.sqrt(options.eps_h)
-    return int(min(float(n), float(options.m), enough))
-
-
-@leaf
-def failure_after(steps, n, end, eps_h):
-    """The probability that so many Lanczos steps miss an eigenvalue below -eps_H; [1] lemma 2."""
-    if end == INVARIANT or steps >= n:
-        return 0.0
-    return min(1.0, math.sqrt(2.75 * n) * math.exp(-(steps - 1.0) * math.sqrt(eps_h)))
-
-
-@leaf
-def withdraw(certificate):
-    """Nothing is known."""
-    certificate[0] = certificate[1] = math.nan
-    certificate[2], certificate[3] = 1.0, 0.0
-
-
-@leaf
-def certify(ritz, n, eps_h, certificate):
-    """Write what Lanczos found."""
-    certificate[0], certificate[1] = ritz.smallest, -eps_h * ritz.norm
-    certificate[2] = failure_after(ritz.steps, n, ritz.end, eps_h)
-    certificate[3] = ritz.steps
 
 
 @leaf
@@ -168,10 +145,8 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     withdraw(certificate)
     while reason in (RUNNING, GTOL):
         if rejections == 0 and reason == GTOL:  # 1
-            random_normal(options.oracle_seed + oracles, V[0])
+            ritz = least_eigenvalue(hvp, x, V, options, oracles, d, memory, certificate, control, data)
             oracles += 1
-            ritz = smallest_eigenvalue(hvp, x, V, 0.0, d, memory, control, data)
-            certify(ritz, n, options.eps_h, certificate)
             if not ritz.smallest < -0.5 * options.eps_h * ritz.norm:
                 break
             if stopped(control) or counts[N_ITER] >= counts[MAX_ITER]:
@@ -189,6 +164,8 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
         cubic = plan.L * (alpha * alpha * alpha) * (dd * math.sqrt(dd)) / 6.0
         if rho >= options.decrease or rho * pred >= options.decrease * cubic:
             rejections = 0
+            if certificate[3] > 0.0:  # along the direction of the oracle
+                left_saddle(norm_inf(gt), control)
             if plan.negative:
                 L /= alpha if alpha < 1.0 else RELAX
             f = accept(x, f, xt, ft, alpha, slope, control)

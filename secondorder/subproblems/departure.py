@@ -1,10 +1,10 @@
-r"""Leaving a stationary point that is no minimum: along a direction v of curvature lambda = v'Hv < 0, or, where H gives
-none, along random directions of its null space.
+r"""Steps from a stationary point that is no minimum: along a direction v of curvature lambda = v'Hv < 0, or along any
+direction.
 
     strict saddle       both signs at alpha, from the size of x on, or where f shows it, down by quarters until
                             f(x + alpha v) <= f - C |lambda| alpha^2 / 2                            (after [1])
                         then the lower sign, doubled while f falls. Where both fall alike a seeded coin decides
-    degenerate          both signs at alpha, from a few sizes of x on down by eighths. A convex f keeps above
+    any direction       both signs at alpha, from a few sizes of x on down by eighths. A convex f keeps above
                             f(x) - alpha |g'v|,
                         so a value clearly below shows that x is no minimum of a convex piece; then doubled as above
 
@@ -19,17 +19,15 @@ References
 
 import math
 
-from secondorder.control import F_MIN, N_ITER, STEP, accept, stopped, value_and_gradient
+from secondorder.control import F_MIN, N_ESCAPE, N_ITER, STEP, accept, stopped, value_and_gradient
 from secondorder.jit import inlined, leaf, loop
-from secondorder.linalg.vectors import axpy, dot, norm_inf, scale
-from secondorder.subproblems.least_curvature import EXACT, N_VECTORS, coin, random_direction
+from secondorder.linalg.vectors import axpy, dot, norm_inf
 
 NOISE = 100.0 * 2.0**-52  # of f, relative: as methods.step has it
 VISIBLE = 2.0**12  # a first step promises so many times the rounding of f
 C = 0.25  # of the decrease that the curvature promises, in (0, 1)
 ALIKE = 1e-6  # decreases that differ by less, relative, count as the same
 SHRINK, MAX_SHRINKS, MAX_DOUBLINGS = 0.25, 40, 100
-DIRECTIONS = 3  # tried at a degenerate point
 FIRST_LENGTH, LENGTHS, SHORTER = 4.0, 5, 0.125  # at a degenerate point
 
 
@@ -112,44 +110,8 @@ def along_flatness(fun_grad, x, f, g, v, sign, xt, gt, control, data):
 
 
 @leaf
-def null_direction(found, floor, seed, stream, work, v):
-    """v <- a random unit vector of the null space of H, as far as it is known; False: there is but one."""
-    n = v.shape[0]
-    if found.bound != EXACT:
-        return False
-    w, c, H = work[4], work[5], work[N_VECTORS : N_VECTORS + n]
-    random_direction(seed, stream, c)
-    scale(0.0, c, v)
-    count = 0
-    for i in range(n):
-        if abs(w[i]) <= floor * found.norm:
-            axpy(c[i], H[i], v, v)
-            count += 1
-    size = math.sqrt(dot(v, v))
-    if count < 2 or not size > 0.0:
-        return False
-    scale(1.0 / size, v, v)
-    return True
-
-
-@loop
-def leave(fun_grad, found, strict, floor, x, f, seed, stream, work, control, data):
-    """x <- a lower point, counted as an iteration; the number of directions tried, negative where x was left."""
-    g, xt, gt, v = work[0], work[1], work[2], work[3]
-    tried, alpha, ft = 0, 0.0, f
-    for k in range(1 if strict else DIRECTIONS):
-        if k > 0 and not null_direction(found, floor, seed, 1000 * stream + k, work, v):
-            break
-        tried += 1
-        sign = coin(seed, 1000 * stream + 500 + k)
-        if strict:
-            alpha, ft = along_curvature(fun_grad, x, f, g, found.least, v, sign, xt, gt, control, data)
-        else:
-            alpha, ft = along_flatness(fun_grad, x, f, g, v, sign, xt, gt, control, data)
-        if alpha != 0.0 or stopped(control):
-            break
-    if alpha == 0.0:
-        return tried
+def step_to(x, f, g, alpha, ft, v, xt, control):
+    """x <- x + alpha v, where f is ft: counted as an iteration and as a saddle left."""
     axpy(alpha, v, x, xt)
     accept(x, f, xt, ft, abs(alpha), math.copysign(1.0, alpha) * dot(g, v), control)
-    return -tried
+    control.counts[N_ESCAPE] += 1

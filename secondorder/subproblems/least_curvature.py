@@ -35,7 +35,7 @@ from secondorder.linalg.cholesky import cholesky
 from secondorder.linalg.eigen import implicit_ql, symmetric_eigen
 from secondorder.linalg.vectors import copy, dot, scale
 
-UNKNOWN, CHOLESKY, EXACT, LANCZOS = 0, 1, 2, 3  # where a bound comes from
+UNKNOWN, CHOLESKY, EXACT, LANCZOS, GRADIENTS = 0, 1, 2, 3, 4  # where a bound comes from
 
 N_VECTORS = 6  # g, xt, gt, v, w, and scratch, before the matrices or the basis
 PRODUCTS = 24  # n up to which all n products are made: a Lanczos run to the end takes as many
@@ -58,7 +58,8 @@ class Curvature(NamedTuple):
     steps: int  # of Lanczos
 
 
-NOTHING = Curvature(UNKNOWN, math.nan, math.nan, math.nan, math.nan, math.nan, -1, 0)
+NOTHING = Curvature(UNKNOWN, math.nan, math.nan, math.nan, math.nan, math.nan, -1, 0)  # H is not finite
+NOTHING_YET = Curvature(UNKNOWN, math.nan, math.nan, math.nan, math.nan, math.nan, -1, -1)  # it was not looked at
 
 
 def steps_for(n, rows):

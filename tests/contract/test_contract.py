@@ -43,15 +43,29 @@ PLANE = "steps in a plane: of five walls, met one after another, those met first
 
 DAMPED = "steps are damped by 2 eps_H = 2.4e-4 |H|: where the curvature is lower than that the way is long"
 
+ACCELERATED = "condition numbers of 1e10 and more: momentum leaves their roots, 10000 steps do not do"
+
+ROUND = "a round region creeps along the walls of a barrier, 10000 steps and more"
+
 # Problems that a method need not solve, with the reason. "compiled" and "python" alike.
 NOT_CLAIMED = {
     ("gradient-descent", "log-barrier-1e-6"): "the curvature grows by 1e12 on the way: 10000 steps do not do",
+    ("perturbed-gd", "log-barrier-1e-6"): "the curvature grows by 1e12 on the way: 10000 steps do not do",
+    ("perturbed-gd", "osborne-1"): "so badly scaled that the noise on the way costs more than 10000 steps",
+    ("perturbed-agd", "log-barrier-1e-6"): ACCELERATED,
+    ("perturbed-agd", "powell-badly-scaled"): ACCELERATED,
+    ("perturbed-agd", "brown-badly-scaled"): ACCELERATED,
+    ("perturbed-agd", "meyer"): ACCELERATED,
+    ("perturbed-agd", "osborne-1"): ACCELERATED,
     ("trust-exact", "cosine"): COSINE,
     ("arc", "cosine"): COSINE,
     ("arc-krylov", "cosine"): COSINE,
     ("trust-subspace", "cosine"): COSINE,
     ("trust-subspace", "log-barrier-1e-6"): PLANE,
     ("dogleg", "log-barrier-1e-6"): PLANE,
+    ("trust-ncg-capped", "log-barrier-1e-6"): ROUND,
+    ("trust-ncg-capped", "powell-badly-scaled"): DAMPED,
+    ("trust-ncg-capped", "brown-badly-scaled"): DAMPED,
     ("newton-cg-capped", "powell-badly-scaled"): DAMPED,
     ("newton-cg-capped", "brown-badly-scaled"): DAMPED,
     ("newton-cg-capped", "meyer"): DAMPED,
@@ -75,6 +89,11 @@ def in_python(problem):
 def searches(method):
     """Has the method a line search?"""
     return METHODS[method].SEARCH is not None
+
+
+def perturbs(method):
+    """Does it try the end of a run by noise, which takes more evaluations and no iteration?"""
+    return getattr(METHODS[method], "PERTURBS", False)
 
 
 def solve(name, method, backend="numba", x0=None, callback=None, **options):
@@ -179,8 +198,10 @@ def test_every_problem_is_solved_or_the_reason_is_in_the_table(method, name):
 def test_a_start_at_the_minimizer_needs_no_iteration(method, backend, name):
     x = PROBLEMS[name].minimizers()[0]
     result = solve(name, method, backend, x0=x)
-    assert (result.status, result.nit, result.nfev, result.njev) == (0, 0, 1, 1)
+    assert (result.status, result.nit) == (0, 0)
     assert np.array_equal(result.x, x)
+    if not perturbs(method):
+        assert (result.nfev, result.njev) == (1, 1)
 
 
 @pytest.mark.parametrize("name", CHOSEN)
@@ -299,7 +320,7 @@ def test_n_work_and_n_memory_are_what_is_used_at_every_size(method, n, m, monkey
         return work, memory
 
     use_space(monkeypatch, take, -5.5)
-    options = {"m": m} if method in ("l-bfgs", "l-sr1", "newton-cg-capped") else {}
+    options = {"m": m} if method in ("l-bfgs", "l-sr1", "newton-cg-capped", "trust-ncg-capped") else {}
     result = solve("tridia", method, x0=PROBLEMS["tridia"].x0(n), **options)
     assert result.success
     assert all(np.all(rows == -5.5) and np.all(tail == -5.5) for rows, tail in taken)
@@ -706,7 +727,9 @@ def test_history_has_a_row_for_the_start_and_one_for_each_iteration(method, back
     assert history["fun"][0] == problem.fun(problem.x0())
     assert history["fun"][-1] == result.fun
     assert history["optimality"][-1] == result.optimality
-    assert (history["nfev"][0], history["nfev"][-1], history["njev"][-1]) == (1, result.nfev, result.njev)
+    assert history["nfev"][0] == 1
+    last = (history["nfev"][-1], history["njev"][-1])
+    assert last == (result.nfev, result.njev) or (perturbs(method) and last < (result.nfev, result.njev))
     assert np.all(np.diff(history["nfev"]) >= 1)
     assert np.all(history["alpha"][1:] > 0.0)
     assert np.all(history["step"][1:] > 0.0)

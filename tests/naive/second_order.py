@@ -302,3 +302,65 @@ def capped_newton(f, g, H, x, steps, eps_h=2.0**-13, zeta=0.5, theta=0.5, eta=0.
         x = x + s
         points.append(x)
     return np.array(points)
+
+
+def damped_cg_step(g, H, delta, eps_h, size, zeta=0.5):
+    """Curtis, Robinson, Royer and Wright: truncated conjugate gradients on H + 2 eps I. (the step, M)."""
+    z, r, p, own = np.zeros(len(g)), g, -g, 0.0
+    eps = eps_h * max(size, np.linalg.norm(H @ g) / np.linalg.norm(g))
+    B = H + 2 * eps * np.eye(len(g))
+    while True:
+        curvature, own = p @ B @ p, max(own, np.linalg.norm(H @ p) / np.linalg.norm(p))
+        a, b, c = p @ p, 2 * z @ p, z @ z - delta**2
+        edge = z + (-b + np.sqrt(b * b - 4 * a * c)) / (2 * a) * p
+        if curvature < eps * (p @ p):
+            return edge, own
+        old, longer = r @ r, z + (r @ r) / curvature * p
+        if np.linalg.norm(longer) >= delta:
+            return edge, own
+        z, r = longer, r + old / curvature * (B @ p)
+        if np.linalg.norm(r) <= zeta / 2 * min(np.linalg.norm(g), eps * np.linalg.norm(z)):
+            return z, own
+        p = -r + (r @ r) / old * p
+
+
+def damped_trust_region(f, g, H, x, steps, eps_h=2.0**-13):
+    """The trust region of these steps, judged by the model without damping; M is that of the step before."""
+    points, delta, size = [x], first_radius(g(x), H(x)), 0.0
+    while len(points) <= steps:
+        gx, Hx = g(x), H(x)
+        s, own = damped_cg_step(gx, Hx, delta, eps_h, size)
+        length, slope = np.linalg.norm(s), gx @ s
+        rho = (f(x) - f(x + s)) / -(slope + 0.5 * s @ Hx @ s)
+        if rho < 0.25:
+            delta = shrunk(f(x), f(x + s), slope, length)
+        elif rho >= 0.75 and length >= 0.8 * delta:
+            delta = max(delta, 2.5 * length)
+        if rho >= 1e-4:
+            x, size = x + s, own
+            points.append(x)
+    return np.array(points)
+
+
+def accelerated(f, g, x, steps, delta, relax=1.05, most=64.0):
+    """Jin, Netrapalli and Jordan, algorithm 2, without noise: Nesterov's momentum, and negative curvature exploited."""
+    points, k, v, L = [x], 0, np.zeros(len(x)), np.linalg.norm(g(x)) / delta
+    while len(points) <= steps:
+        y = x + k / (k + 3) * v
+        gy, d = g(y), x - y
+        if (g(x) - gy) @ d < 0 and f(x) < f(y) + gy @ d:
+            k = 0
+            alpha = min((1.0, -1.0), key=lambda alpha: f(x + alpha * v))
+            if f(x + alpha * v) < f(x):
+                while f(x + 2 * alpha * v) < f(x + alpha * v):
+                    alpha *= 2
+                x = x + alpha * v
+                points.append(x)
+            continue
+        while f(y - gy / L) > f(y) - 0.4 * gy @ gy / L:
+            L = max(2 * L, min(most * L, L * np.linalg.norm(g(y - gy / L) - gy) / np.linalg.norm(gy)))
+        v, x = y - gy / L - x, y - gy / L
+        k = 0 if v @ gy > 0 else k + 1
+        L /= 8.0 if np.linalg.norm(g(x) - gy) <= 2.0**-13 * np.linalg.norm(gy) else relax
+        points.append(x)
+    return np.array(points)
