@@ -1,10 +1,11 @@
 """What only the program that is compiled gets, and none that is differentiated again.
 
 Entries of slices become entries of arrays, sums into neighbouring entries are put in the order that LLVM can keep in
-registers, and costly functions get loops of their own.
+registers, costly functions get loops of their own, and arrays are allocated once.
 """
 
 from secondorder.derivatives.autodiff.fission import fission
+from secondorder.derivatives.autodiff.hoisting import hoist
 from secondorder.derivatives.autodiff.ir import Const, Loop, Op, Shape, Store, blocks, uses, walk
 from secondorder.derivatives.autodiff.simplify import drop_dead, reuse_loads
 from secondorder.derivatives.autodiff.views import resolve_views
@@ -17,6 +18,7 @@ def finish(program):
     drop_dead(program)
     order_scatters(program.body)
     fission(program)
+    hoist(program)
     return program
 
 

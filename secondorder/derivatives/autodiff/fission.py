@@ -51,6 +51,7 @@ from secondorder.derivatives.autodiff.ir import (
     uses,
     walk,
 )
+from secondorder.derivatives.autodiff.naturals import naturals, of_one_sign
 from secondorder.derivatives.autodiff.opaque import Opaque
 from secondorder.derivatives.autodiff.rules import LIGHT, VECTORISED
 from secondorder.derivatives.autodiff.simplify import Renaming
@@ -71,20 +72,19 @@ def fission(program):
 
 def split_in(program, block, rooms):
     """Split loops of a block, then those nested in them."""
-    position = 0
-    while position < len(block):
-        op = block[position]
-        parts = Parts(op, memory_groups(program)) if isinstance(op, Loop) and may_be_split(op) else None
-        if parts is not None and parts.worthwhile():
+    for op in list(block):
+        may_be = isinstance(op, Loop) and may_be_split(op)
+        parts = Parts(op, memory_groups(program), naturals(program)) if may_be else None
+        if may_be and parts.worthwhile():
             with rooms.for_values(parts.kept()) as room:
+                position = block.index(op)
                 block[position : position + 1] = Splitting(parts, room).made.block
-                for o in parts.loop.body:
+                for o in op.body:
                     for inner in blocks(o):
                         split_in(program, inner, rooms)
         else:
             for inner in blocks(op):
                 split_in(program, inner, rooms)
-        position += 1
 
 
 def may_be_split(loop):
@@ -123,8 +123,8 @@ def is_light(op):
 class Parts:
     """Which part each op and slot of a loop's body belongs to. In odd ones LLVM can use vectors."""
 
-    def __init__(self, loop, group):
-        self.loop, self.group = loop, group
+    def __init__(self, loop, group, natural):
+        self.loop, self.group, self.natural = loop, group, natural
         self.nodes = [*loop.slots, *loop.body]
         self.maker = {s.param: s for s in loop.slots} | {v: op for op in loop.body for v in results(op)}
         self.effects = {op: Effects(op, group) for op in loop.body}
@@ -181,7 +181,7 @@ class Parts:
 
     def is_own(self, group):
         """Does each pass touch other entries of an array: is the loop's index one of the indices everywhere?"""
-        if not (type(self.loop.start) is Const and self.loop.start.value >= 0):  # -1 is the last entry as well
+        if not of_one_sign(self.loop, self.natural):
             return False
         arrays, common = set(), None
         for o in walk(self.loop.body):

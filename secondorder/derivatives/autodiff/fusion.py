@@ -29,6 +29,7 @@ from secondorder.derivatives.autodiff.ir import (
     walk,
     written,
 )
+from secondorder.derivatives.autodiff.naturals import naturals, of_one_sign
 from secondorder.derivatives.autodiff.simplify import Renaming, drop_dead, reuse_loads, same
 
 
@@ -147,7 +148,7 @@ class Fusion:
     """Fuses the loops of a program."""
 
     def __init__(self, program):
-        self.group = memory_groups(program)
+        self.group, self.natural = memory_groups(program), naturals(program)
 
     def visit(self, block):
         """Fuse in a block, then in what is nested in it."""
@@ -181,7 +182,7 @@ class Fusion:
         if c.used & a.made & set(results(first)):
             return False
         shared = (a.writes & (c.reads | c.writes)) | (a.reads & c.writes)
-        if not shared or not a.writes & c.reads:
+        if not shared or not a.writes & c.reads or not of_one_sign(first, self.natural):
             return False
         for g in shared:
             places = set()
