@@ -62,7 +62,7 @@ class Hoisting:
 
     def may_be_early(self, op):
         """Is it an allocation that can't fail for its lengths, of an array that no other pass sees?"""
-        if not isinstance(op, Alloc) or op.stack or self.group(op.result) in self.handed_on:
+        if not isinstance(op, Alloc) or self.group(op.result) in self.handed_on:
             return False
         return all(map(self.is_length, op.shape))
 
