@@ -23,6 +23,7 @@ References
     and Systems 9 (1987) 491-542. doi:10.1145/29873.29875
 """
 
+import contextlib
 import copy
 import functools
 
@@ -57,7 +58,7 @@ from secondorder.derivatives.autodiff.rules import LIGHT, VECTORISED
 from secondorder.derivatives.autodiff.simplify import Renaming
 from secondorder.derivatives.autodiff.sums import is_sum
 
-BLOCK = 128  # passes: 1 kB for each value that is kept; benchmarks/derivatives_table.py, 2026-11: 32 to 256 within 10 %
+BLOCK = 128  # passes: 1 kB for a value that is kept; derivatives_table.py, logistic, 2026-11: 32 to 256 within 13 %
 FEWEST = 8  # passes of a loop that is worth it: what the widest vectors hold
 MOST_KEPT = 4  # values to keep for each costly one: beyond, memory traffic eats what vectors gain
 
@@ -128,6 +129,7 @@ class Parts:
         self.nodes = [*loop.slots, *loop.body]
         self.maker = {s.param: s for s in loop.slots} | {v: op for op in loop.body for v in results(op)}
         self.effects = {op: Effects(op, group) for op in loop.body}
+        self.used = {op: list(dict.fromkeys(v for o in walk([op]) for v in uses(o))) for op in loop.body}
         self.written = set().union(*(e.writes for e in self.effects.values()))
         self.after, self.before = {n: set() for n in self.nodes}, {n: set() for n in self.nodes}
         self.repeatable = {}
@@ -157,7 +159,7 @@ class Parts:
     def order(self):
         """Who must follow whom."""
         for op in self.loop.body:
-            for v in self.effects[op].used:
+            for v in self.used[op]:
                 maker = self.maker.get(v)
                 if isinstance(maker, Slot) or (v.kind.ndim and v not in self.repeatable and maker is not None):
                     self.together(op, maker)
@@ -243,23 +245,19 @@ class Parts:
             if self.after[op] and min(self.number[o] for o in self.after[op]) == self.number[op] + 1:
                 self.number[op] += 1
 
-    def used_in(self):
-        """(value made in the body, number of a part that reads it), those from earlier parts only."""
-        for op in self.loop.body:
-            if not self.is_repeated(op):
-                for v in self.effects[op].used:
-                    maker = self.maker.get(v)
-                    if maker is not None and v not in self.repeatable and self.number[maker] != self.number[op]:
-                        yield v, self.number[op]
-
     def is_repeated(self, op):
         """Is an op made where it is needed, in any part?"""
         return any(v in self.repeatable for v in results(op))
 
     def kept(self):
         """The values that later parts read, in order of text."""
-        wanted = {v for v, _ in self.used_in()}
+        readers = [op for op in self.loop.body if not self.is_repeated(op)]
+        wanted = {v for op in readers for v in self.used[op] if self.is_from_another(v, self.number[op])}
         return [v for op in self.loop.body for v in results(op) if v in wanted]
+
+    def is_from_another(self, v, number):
+        """Is a value made in another part than this one, and only there?"""
+        return v in self.maker and v not in self.repeatable and self.number[self.maker[v]] != number
 
     def numbers(self):
         """The parts that there are."""
@@ -298,8 +296,7 @@ class Splitting:
         self.loop = loop = parts.loop
         self.made = b = Builder()
         self.passes = b.sub(loop.stop, loop.start)
-        blocks_ = b.op("floordiv", b.add(self.passes, Const(BLOCK - 1)), Const(BLOCK))
-        with b.loop(blocks_, hint="b") as self.strip:
+        with b.loop(b.op("floordiv", b.add(self.passes, Const(BLOCK - 1)), Const(BLOCK)), hint="b") as self.strip:
             before = b.mul(self.strip.index, Const(BLOCK))
             self.first = b.add(loop.start, before)
             length = b.op("min", Const(BLOCK), b.sub(self.passes, before))
@@ -313,7 +310,7 @@ class Splitting:
         parts, self.position, self.rename = self.parts, part.index, Renaming()
         for op in parts.loop.body:
             if parts.number[op] == number and not parts.is_repeated(op):
-                self.provide(parts.effects[op].used, number)
+                self.provide(parts.used[op], number)
                 for o in walk([op]):
                     self.rename.apply(o)
                 self.made.append(op)
@@ -328,19 +325,19 @@ class Splitting:
     def provide(self, values, number):
         """Make or load what an op reads and its part doesn't make."""
         for v in values:
-            maker = self.parts.maker.get(v)
             if v in self.rename.of:
                 continue
             if v is self.loop.index:
                 self.rename.of[v] = self.made.add(self.first, self.position)
                 self.rename.of[v].hint = v.hint
             elif v in self.parts.repeatable:
+                maker = self.parts.repeatable[v]
                 self.provide(uses(maker), number)
                 again = copy.copy(maker)
                 self.rename.apply(again)
                 again.result = self.rename.of[v] = Value(v.kind, v.hint)
                 self.made.append(again)
-            elif maker is not None and self.parts.number[maker] != number:
+            elif self.parts.is_from_another(v, number):
                 array, row = self.room[v]
                 self.rename.of[v] = self.made.load(array, row, self.position, hint=v.hint)
 
@@ -364,24 +361,14 @@ class Rooms:
         shapes = {scalar: (Const(most), Const(BLOCK)) for scalar, most in self.most.items() if most}
         return [Alloc(self.array[scalar], shape) for scalar, shape in shapes.items()]
 
+    @contextlib.contextmanager
     def for_values(self, values):
-        """Inside: value -> (array, row)."""
-        return _Room(self, values)
-
-
-class _Room:
-    def __init__(self, rooms, values):
-        self.rooms, self.values = rooms, values
-
-    def __enter__(self):
-        self.before = dict(self.rooms.taken)
-        room = {}
-        for v in self.values:
+        """Inside, these have rows; gives value -> (array, row)."""
+        before, room = dict(self.taken), {}
+        for v in values:
             scalar = v.kind.scalar
-            room[v] = self.rooms.array[scalar], Const(self.rooms.taken[scalar])
-            self.rooms.taken[scalar] += 1
-            self.rooms.most[scalar] = max(self.rooms.most[scalar], self.rooms.taken[scalar])
-        return room
-
-    def __exit__(self, *error):
-        self.rooms.taken = self.before
+            room[v] = self.array[scalar], Const(self.taken[scalar])
+            self.taken[scalar] += 1
+            self.most[scalar] = max(self.most[scalar], self.taken[scalar])
+        yield room
+        self.taken = before
