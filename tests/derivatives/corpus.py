@@ -1042,3 +1042,197 @@ def softmax_attention(q, keys):
     weights = np.exp(scores - np.max(scores))
     weights /= np.sum(weights)
     return np.sum((weights @ keys) ** 2)
+
+
+# ------------------------------------------------------- costly functions among other things: what may be split, or not
+
+
+@program(lambda r: (r.normal(size=13), r.normal(size=(9, 2)), r.normal(size=9), 3), compiled=True)
+def network_of_arguments_in_loops(w, X, y, hidden):
+    n, d = X.shape
+    loss = 0.0
+    for k in range(n):
+        out = w[d * hidden + 2 * hidden]
+        for j in range(hidden):
+            a = w[d * hidden + j]
+            for i in range(d):
+                a += w[j * d + i] * X[k, i]
+            out += w[d * hidden + hidden + j] * math.tanh(a)
+        loss += (out - y[k]) ** 2
+    return loss / n
+
+
+@program(lambda r: (r.normal(size=3), r.normal(size=(10, 3)), r.choice([-1.0, 1.0], size=10)), compiled=True)
+def logistic_in_loops(w, X, y):
+    s = 0.0
+    for i in range(X.shape[0]):
+        z = 0.0
+        for j in range(w.size):
+            z += X[i, j] * w[j]
+        t = -y[i] * z
+        s += max(t, 0.0) + math.log1p(math.exp(-abs(t)))
+    return s
+
+
+@program(normal(9))
+def recurrent_neuron_with_inner_loop(x):
+    h, s = 0.1, 0.0
+    for i in range(x.size):
+        a = 0.5 * h
+        for j in range(3):
+            a += x[i] * x[j]
+        h = math.tanh(a)
+        s += h * h
+    return s
+
+
+@program(normal(9))
+def previous_value_of_a_costly_function(x):
+    before, s, last = 1.0, 0.0, 0.0
+    for i in range(x.size):
+        a = 0.0
+        for j in range(i):
+            a += x[j] * before
+        last = math.exp(-(a**2))
+        s += before * last
+        before = x[i]
+    return s + last
+
+
+@program(normal(9))
+def scratch_shared_by_all_passes(x):
+    d = np.zeros(3)
+    s = 0.0
+    for i in range(x.size):
+        for j in range(3):
+            d[j] += x[i] * x[j]
+        t = math.exp(-0.1 * d[0] ** 2)
+        for j in range(3):
+            s += d[j] * t
+        d[1] = t
+    return s
+
+
+@program(normal(9))
+def scratch_of_each_pass(x):
+    s = 0.0
+    for i in range(x.size):
+        d = np.zeros(3)
+        for j in range(3):
+            d[j] += x[i] * x[j]
+        t = math.log(1.0 + np.sum(d**2))
+        for j in range(3):
+            s += d[j] * t
+    return s
+
+
+@program(normal(10))
+def costly_function_through_an_alias(x):
+    u = x.copy()
+    v = u[1:]
+    s = 0.0
+    for i in range(v.size):
+        a = 0.0
+        for j in range(3):
+            a += u[i] * x[j]
+        t = math.tanh(v[i] + a)
+        u[i] = t
+        v[i] = 0.5 * t
+        s += t * u[0]
+    return s
+
+
+@program(normal(10))
+def own_entry_of_each_pass(x):
+    u, v = x.copy(), np.zeros(x.size)
+    for i in range(x.size):
+        for j in range(3):
+            u[i] += 0.1 * x[j] * u[i]
+        v[i] = math.exp(-(u[i] ** 2))
+        for j in range(3):
+            v[i] += x[j] * u[i]
+    return np.sum(u * v)
+
+
+@program(normal(6))
+def first_entry_is_the_last_one_too(x):
+    u = np.zeros(x.size)
+    s = 0.0
+    for i in range(-1, x.size):
+        for j in range(2):
+            u[i] += x[i] * x[j]
+        t = math.exp(-(u[i] ** 2))
+        u[i] += t
+        for j in range(2):
+            s += t * u[i]
+    return s + np.sum(u**2)
+
+
+@program(lambda r: r.uniform(0.5, 1.0, size=10))
+def left_when_a_costly_function_is_large(x):
+    s = 0.0
+    for i in range(x.size):
+        a = 0.0
+        for j in range(i):
+            a += x[j]
+        t = math.exp(a - 2.0)
+        if t > 3.0:
+            break
+        s += t * x[i]
+    return s
+
+
+@program(normal(9))
+def costly_functions_in_two_depths(x):
+    s = 0.0
+    for i in range(x.size):
+        total = 0.0
+        for j in range(x.size - i):
+            a = 0.0
+            for k in range(j):
+                a += x[k] * x[i]
+            total += math.tanh(a + x[j]) * x[i]
+        s += math.log1p(total**2) * x[i]
+        for j in range(3, 2 + i % 2):
+            s += math.exp(-x[j])
+    return s
+
+
+@program(lambda r: (r.normal(size=9), np.array([3, 0, 3, 1, 8, 2, 2])), compiled=True)
+def costly_functions_gathered_and_scattered(x, order):
+    u = np.zeros(x.size)
+    s, k = 0.0, 0
+    for i in range(order.size):
+        t = math.tanh(x[order[i]] + x[k])
+        u[order[i]] += t * x[i]
+        u[i] -= math.exp(-(t**2))
+        k += 1 + i % 2
+        k = k % x.size
+        if t > 0.0:
+            s += t * u[order[0]]
+    return s + np.sum(u**2)
+
+
+@program(normal(9))
+def costly_function_of_a_running_sum(x):
+    total, s = 0.0, 0.0
+    for i in range(x.size):
+        for j in range(2):
+            s += x[j] * x[i]
+        total += x[i]
+        s += math.exp(-(total**2)) * math.sin(x[i])
+    return s
+
+
+@program(normal(5))
+def entries_reached_from_both_ends(x):
+    u = np.zeros(x.size)
+    s = 0.0
+    for i in range(-1, x.size):
+        u[i] = x[i] * (i + 3.0)
+    for i in range(-1, x.size):
+        s += u[i] ** 2
+    for i in range(x.size - 1, -2, -1):
+        u[i] = x[i] ** 2 * s
+        s += 0.1 * i * u[i]
+    return s + np.sum(u * u[::-1])

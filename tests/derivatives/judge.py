@@ -15,6 +15,7 @@ import numpy as np
 from numba.core.errors import TypingError
 
 from secondorder.derivatives.autodiff.emit import Text
+from secondorder.derivatives.autodiff.finish import finish
 from secondorder.derivatives.autodiff.ir import BOOL, FLOAT, INT, Kind
 from secondorder.derivatives.autodiff.module import PRODUCTS, Generated
 from secondorder.derivatives.autodiff.names import Known
@@ -61,7 +62,7 @@ def derive(function, args, compiled=False):
     products = "gradient", "hvp", "jvp"
     if compiled:
         return Derived(*map(generated.compiled, products), ())
-    texts = [Text(PRODUCTS[product](generated.primal), product) for product in products]
+    texts = [Text(finish(PRODUCTS[product](generated.primal)), product) for product in products]
     return Derived(*(run(t, product) for t, product in zip(texts, products)), tuple(t.source for t in texts))
 
 

@@ -29,8 +29,8 @@ from secondorder.derivatives.autodiff.ir import (
     walk,
     written,
 )
+from secondorder.derivatives.autodiff.naturals import naturals, of_one_sign
 from secondorder.derivatives.autodiff.simplify import Renaming, drop_dead, reuse_loads, same
-from secondorder.derivatives.autodiff.views import resolve_views
 
 
 def fuse(program):
@@ -40,15 +40,6 @@ def fuse(program):
     store_once(program)
     reuse_loads(program)
     drop_dead(program)
-    return program
-
-
-def finish(program):
-    """What only the program that is to be compiled needs, and none that is to be differentiated; returned."""
-    resolve_views(program)
-    reuse_loads(program)
-    drop_dead(program)
-    order_scatters(program.body)
     return program
 
 
@@ -157,7 +148,7 @@ class Fusion:
     """Fuses the loops of a program."""
 
     def __init__(self, program):
-        self.group = memory_groups(program)
+        self.group, self.natural = memory_groups(program), naturals(program)
 
     def visit(self, block):
         """Fuse in a block, then in what is nested in it."""
@@ -191,7 +182,7 @@ class Fusion:
         if c.used & a.made & set(results(first)):
             return False
         shared = (a.writes & (c.reads | c.writes)) | (a.reads & c.writes)
-        if not shared or not a.writes & c.reads:
+        if not shared or not a.writes & c.reads or not of_one_sign(first, self.natural):
             return False
         for g in shared:
             places = set()
@@ -270,38 +261,3 @@ def store_once(program):
             op = ops[0]
             if isinstance(op, Store) and op.add and op.array is made[0].result and written_once(op, places, homes[g]):
                 op.add = False
-
-
-def order_scatters(block):
-    """Among sums into neighbouring entries of an array in a loop, the one that the next pass meets comes first.
-
-    LLVM then keeps it in a register instead of waiting for the store.
-    """
-    for op in block:
-        for inner in blocks(op):
-            order_scatters(inner)
-        if isinstance(op, Loop) and op.index is not None:
-            reorder(op)
-
-
-def reorder(loop):
-    """Order the additions of one loop's body."""
-    offsets = {loop.index: 0}
-    for op in loop.body:
-        if isinstance(op, Op) and op.fn in ("add", "sub") and type(op.args[1]) is Const and op.args[0] in offsets:
-            sign = 1 if op.fn == "add" else -1
-            offsets[op.result] = offsets[op.args[0]] + sign * op.args[1].value
-    direction = -1 if type(loop.step) is Const and loop.step.value < 0 else 1
-    for array in {op.array for op in loop.body if isinstance(op, Store)}:
-        stores = [op for op in loop.body if is_scatter(op, array, offsets)]
-        others = [o for op in loop.body if op not in stores for o in walk([op])]
-        if len(stores) < 2 or any(array in uses(o) and not isinstance(o, Shape) for o in others):
-            continue
-        for op in stores:
-            loop.body.remove(op)
-        loop.body.extend(sorted(stores, key=lambda op: -direction * offsets[op.indices[0]]))
-
-
-def is_scatter(op, array, offsets):
-    """Does an op add to the array at a known distance from the loop's index?"""
-    return isinstance(op, Store) and op.array is array and op.add and len(op.indices) == 1 and op.indices[0] in offsets

@@ -28,6 +28,7 @@ from secondorder.derivatives.autodiff.ir import (
     walk,
     written,
 )
+from secondorder.derivatives.autodiff.naturals import naturals, of_one_sign
 from secondorder.derivatives.autodiff.simplify import Renaming
 from secondorder.derivatives.errors import Unsupported
 
@@ -37,6 +38,7 @@ class Places:
 
     def __init__(self, program):
         self.number, self.path, self.block = {}, {}, {}
+        self.natural = naturals(program)
         self.visit(program.body, ())
 
     def visit(self, block, path):
@@ -104,11 +106,13 @@ def homes_and_writers(program, places, group):
 
 def written_once(op, places, home):
     """Does a store write each entry at most once while its array lives? The index of every loop around it, up to where
-    the array is allocated, is one of its indices.
+    the array is allocated, is one of its indices, and different for different entries.
     """
     loops = places.loops(op)
     inside = loops[loops.index(home) + 1 :] if home is not None else loops
-    return all(loop.index is not None and loop.index in op.indices for loop in inside)
+    return all(
+        loop.index is not None and loop.index in op.indices and of_one_sign(loop, places.natural) for loop in inside
+    )
 
 
 MIXED = "mixed"

@@ -20,10 +20,12 @@ import types as python_types
 import numpy as np
 
 from secondorder.derivatives.autodiff import emit
+from secondorder.derivatives.autodiff.finish import finish
 from secondorder.derivatives.autodiff.forward import hessian_vector, jacobian_vector
-from secondorder.derivatives.autodiff.fusion import finish, fuse
+from secondorder.derivatives.autodiff.fusion import fuse
 from secondorder.derivatives.autodiff.opaque import rule_of
 from secondorder.derivatives.autodiff.reverse import gradient, vector_jacobian
+from secondorder.derivatives.autodiff.rules import VECTORISED
 from secondorder.derivatives.autodiff.simplify import simplify
 from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.autodiff.storage import Placed, in_workspace, words
@@ -46,8 +48,8 @@ from secondorder.jit import plus
 KNOWN_PACKAGES = {"builtins", "math", "numpy", "numba", "scipy"}
 
 # Loops that call these are vectorised; the C library's would keep them scalar.
-VECTORISED = {(name, "f"): f"elementary.{name}({{0}})" for name in ("exp", "expm1", "log", "log1p", "tanh")}
-VECTORISED |= {("logaddexp", "f"): "elementary.logaddexp({0}, {1})"}
+OURS = {(name, "f"): f"elementary.{name}({{0}})" for name in VECTORISED}
+OURS |= {("logaddexp", "f"): "elementary.logaddexp({0}, {1})"}
 FREE_SUMS = {emit.PLUS: "plus({0}, {1})"}  # additions to sums, whose terms LLVM may add in any order
 
 # What Numba doesn't have on CUDA. (It has max and min, but fails to compile them there.)
@@ -115,9 +117,9 @@ class Generated:
         """(Python text, name -> object that it refers to)."""
         if product not in self._texts:
             if product in PRODUCTS:
-                program, functions = finish(PRODUCTS[product](self.primal)), VECTORISED | FREE_SUMS
+                program, functions = finish(PRODUCTS[product](self.primal)), OURS | FREE_SUMS
             else:
-                program, functions = self._in_workspace(product), VECTORISED | IN_KERNELS
+                program, functions = self._in_workspace(product), OURS | IN_KERNELS
             written = emit.Text(program, f"{product}_of_{program.name}", functions)
             self._texts[product] = written.source, written.named
         return self._texts[product]

@@ -58,6 +58,7 @@ from secondorder.derivatives.autodiff.ir import (
     written,
 )
 from secondorder.derivatives.autodiff.memory import Places, homes_and_writers, remember_overwritten, written_once
+from secondorder.derivatives.autodiff.naturals import naturals, of_one_sign
 from secondorder.derivatives.autodiff.opaque import Opaque
 from secondorder.derivatives.autodiff.rules import COSTLY, FUNCTIONS
 from secondorder.derivatives.autodiff.scopes import export_from_branches, free_values
@@ -182,7 +183,7 @@ class Reverse:
         self.group = memory_groups(program)
         self.x = program.params[wrt]
         self.active = Activity(program, self.x, self.group)
-        self.roots = roots(program)
+        self.roots, self.natural = roots(program), naturals(program)
         self.once = stored_once(program, self.group)
         self.kept = {o.value: o for o in self.once.values() if o is not None}
         self.lengths = {p for p in program.params if p in set(shape_values(program))}
@@ -629,7 +630,8 @@ class Reverse:
             if all(o.add for o in ops):
                 continue
             axes = [{k for k, i in enumerate(o.indices) if i is op.index} for o in ops]
-            if len({o.array for o in ops}) > 1 or not set.intersection(*axes):
+            apart = set.intersection(*axes) and of_one_sign(op, self.natural)
+            if len({o.array for o in ops}) > 1 or not apart:
                 return False
         return True
 

@@ -244,6 +244,11 @@ COSTLY = {name for name in FUNCTIONS if name[0] in "acelst" and FUNCTIONS[name].
     "trunc",
 } | {"hypot", "pow", "exp2"}
 
+# Functions of floats that are this package's own, and arithmetic: where a loop holds nothing else, LLVM uses vectors.
+VECTORISED = ("exp", "expm1", "log", "log1p", "tanh", "logaddexp")
+LIGHT = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "select", "max", "min", "maximum", "minimum", "sign"}
+LIGHT |= {"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "float"}
+
 # name in math or numpy -> row
 SCALAR_NAMES = {
     name: name

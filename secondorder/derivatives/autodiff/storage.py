@@ -47,6 +47,7 @@ from secondorder.derivatives.autodiff.ir import (
 )
 from secondorder.derivatives.autodiff.lower import Lowering
 from secondorder.derivatives.autodiff.memory import Places
+from secondorder.derivatives.autodiff.naturals import is_natural, is_natural_of, naturals
 from secondorder.derivatives.autodiff.opaque import Opaque
 from secondorder.derivatives.autodiff.simplify import Renaming, drop_dead, simplify
 from secondorder.derivatives.errors import Unsupported
@@ -121,7 +122,7 @@ class Counts(Builder):
 
     def is_natural(self, v):
         """Is it known not to be negative?"""
-        return v in self.natural or (type(v) is Const and v.kind == INT and v.value >= 0)
+        return is_natural(v, self.natural)
 
     def size(self, shape):
         """The number of entries of an array; a negative length counts as none, so that arrays never overlap."""
@@ -129,22 +130,6 @@ class Counts(Builder):
         for length in shape:
             total = self.mul(total, self.op("max", I0, length))
         return total
-
-
-def is_natural_of(fn, natural):
-    """Is fn of integers not negative, where some of them are not?"""
-    return (fn == "max" and any(natural)) or (fn in ("add", "mul", "min", "floordiv") and all(natural))
-
-
-def naturals(program):
-    """The integers of a program that are known not to be negative."""
-    b = Counts(set())
-    for op in walk(program.body):
-        if isinstance(op, Shape) or (
-            isinstance(op, Op) and op.result.kind == INT and is_natural_of(op.fn, [b.is_natural(a) for a in op.args])
-        ):
-            b.natural.add(op.result)
-    return b.natural
 
 
 def placed(block, top, natural):
