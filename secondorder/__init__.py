@@ -18,14 +18,40 @@ from secondorder.result import Certificate, OptimizeResult
 from secondorder.scipy_interface import scipy_method
 
 __all__ = [
+    "FISTA",
     "LINE_SEARCHES",
     "METHODS",
     "PROBLEMS",
+    "SGD",
+    "UPDATES",
+    "AMSGrad",
+    "AdaBelief",
+    "AdaDelta",
+    "AdaGrad",
+    "AdaHessian",
+    "AdaMax",
+    "Adam",
+    "AdamW",
     "Certificate",
+    "DeltaBarDelta",
+    "IRpropMinus",
+    "IRpropPlus",
+    "Lion",
+    "Momentum",
+    "NAdam",
+    "Nesterov",
     "Objective",
     "OptimizeResult",
+    "Quickprop",
+    "RAdam",
+    "RMSProp",
+    "RpropMinus",
+    "RpropPlus",
     "SearchOptions",
+    "Sophia",
     "Unsupported",
+    "Update",
+    "Yogi",
     "certify",
     "cg",
     "check_derivatives",
@@ -45,6 +71,7 @@ __all__ = [
     "least_squares",
     "minimize",
     "minres",
+    "schedules",
     "scipy_method",
     "value_and_grad",
     "vjp",
@@ -53,7 +80,13 @@ __version__ = "0.1.0"
 
 
 # what only some runs need is imported on use
-_ON_USE = {
+_UPDATES = (
+    *("SGD", "Momentum", "Nesterov", "FISTA", "AdaGrad", "AdaDelta", "RMSProp", "Adam", "AdamW", "AMSGrad", "NAdam"),
+    *("AdaMax", "RAdam", "AdaBelief", "Yogi", "Lion", "RpropPlus", "RpropMinus", "IRpropPlus", "IRpropMinus"),
+    *("Quickprop", "DeltaBarDelta", "AdaHessian", "Sophia", "Update"),
+)
+_ON_USE = dict.fromkeys(_UPDATES, "secondorder.update") | {
+    "UPDATES": "secondorder.updates",
     "PROBLEMS": "secondorder.problems",
     "Unsupported": "secondorder.derivatives.errors",
     "certify": "secondorder.certificate",
@@ -79,6 +112,8 @@ _ON_USE = {
 
 
 def __getattr__(name):
+    if name == "schedules":
+        return importlib.import_module("secondorder.schedules")
     if name in _ON_USE:
         return getattr(importlib.import_module(_ON_USE[name]), name)
     raise AttributeError(f"module 'secondorder' has no attribute {name!r}")

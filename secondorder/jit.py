@@ -14,6 +14,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
     plus(a, b)              a + b, which LLVM may put in another order with other such additions
+    fixed_tuple(a, n)       the first n elements of an array as a tuple; n is known when it is compiled
 
 Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address" is the function itself.
 """
@@ -47,6 +48,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic, models, register_jitable, register_model  # noqa: F401 - for trampolines
 from numba.np.arrayobj import populate_array
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from secondorder.lean import KernelCompiler, SeldomCompiler, quicker_compilation
 
@@ -93,6 +95,7 @@ def loop(function):
 # ------------------------------------------------------------------------------------------------ function types
 
 f8 = types.float64
+f4 = types.float32
 intp = types.intp
 vector = types.Array(f8, 1, "C")
 matrix = types.Array(f8, 2, "C")
@@ -287,7 +290,7 @@ def typed(function, signature, key=None, flags=TRAMPOLINE):
         with contextlib.suppress(*CACHE_FAULTS):
             dispatcher._cache = keyed_cache(function, key)
     try:
-        with quicker_compilation():
+        with contextlib.nullcontext() if "parallel" in flags else quicker_compilation():
             dispatcher.compile(signature)
     except CACHE_FAULTS:
         if key is None:
@@ -633,7 +636,12 @@ if JIT_DISABLED:
         """The array in another shape."""
         return array.reshape(shape)
 
+    def fixed_tuple(array, n):
+        """The first n elements."""
+        return tuple(array[:n])
+
 else:
+    fixed_tuple = to_fixed_tuple
 
     @intrinsic
     def muladd(typingctx, a, b, c):

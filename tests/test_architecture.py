@@ -13,6 +13,8 @@ from secondorder import LINE_SEARCHES, METHODS
 from secondorder.fits import FITS
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.options import RunOptions
+from secondorder.updates import UPDATES
+from secondorder.updates.treatment import CommonOptions
 
 PACKAGE = pathlib.Path(secondorder.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -32,6 +34,7 @@ PARTS = {
     "krylov": {"control", "linalg", "status", "jit"},
     "methods": {"control", "krylov", "line_searches", "linalg", "status", "jit", "subproblems"},
     "fits": {"control", "elementary", "jit", "linalg", "status"},
+    "updates": {"control", "jit", "linalg", "status"},
     "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
     "options": {"line_searches"},
@@ -49,7 +52,10 @@ PARTS = {
         "result",
         "status",
         "subproblems",
+        "updates",
     },
+    "schedules": {"backends", "updates"},
+    "update": {"backends", "jit", "options", "schedules", "updates"},
     "choice": {"derivatives", "jit", "objective"},
     "minimize": {
         "backends",
@@ -64,6 +70,7 @@ PARTS = {
         "options",
         "result",
         "status",
+        "update",
     },
     "certificate": {"control", "minimize", "result", "status", "subproblems"},
     "operators": {"derivatives", "jit", "krylov", "objective"},
@@ -124,7 +131,10 @@ PARTS = {
         "operators",
         "problems",
         "result",
+        "schedules",
         "scipy_interface",
+        "update",
+        "updates",
     },
 }
 
@@ -201,9 +211,9 @@ def test_heavy_packages_are_imported_on_use_only(path):
         assert not name.startswith(("scipy.optimize", "numba.cuda")), f"{NAMES[path]}: {name}"
 
 
-@pytest.mark.parametrize("family", ["methods", "line_searches", "fits"])
+@pytest.mark.parametrize("family", ["methods", "line_searches", "fits", "updates"])
 def test_members_of_a_family_import_no_other_member(family):
-    table = {"methods": METHODS, "line_searches": LINE_SEARCHES, "fits": FITS}[family]
+    table = {"methods": METHODS, "line_searches": LINE_SEARCHES, "fits": FITS, "updates": UPDATES}[family]
     members = {module.__name__.removeprefix("secondorder.") for module in table.values()}
     for path in sorted((PACKAGE / family).glob("*.py")):
         if NAMES[path] in members:
@@ -257,7 +267,8 @@ def fields_of(cls):
             yield node.target.id, lines[node.lineno - 1].partition("#")[2].strip()
 
 
-OPTIONS = [RunOptions, SearchOptions, *(module.Options for module in (*METHODS.values(), *FITS.values()))]
+MODULES = (*METHODS.values(), *FITS.values(), *UPDATES.values())
+OPTIONS = [RunOptions, SearchOptions, CommonOptions, *(module.Options for module in MODULES)]
 FIELDS = [(cls, name, comment) for cls in OPTIONS for name, comment in fields_of(cls)]
 
 
@@ -343,6 +354,12 @@ def test_every_method_file_is_in_the_table():
     assert files - {"step", "region"} == set(METHODS)
 
 
+def test_every_update_file_is_in_the_table():
+    files = {path.stem for path in (PACKAGE / "updates").glob("*.py")} - {"__init__"}
+    members = {module.__name__.rpartition(".")[2] for module in UPDATES.values()}
+    assert files - {"descent", "moments", "schedules", "sweep", "treatment"} == members
+
+
 def test_every_search_file_is_in_the_table():
     files = {path.stem.replace("_", "-") for path in (PACKAGE / "line_searches").glob("*.py")} - {"--init--"}
     assert files - {"memory", "trial", "initial-step"} == set(LINE_SEARCHES)
@@ -351,7 +368,8 @@ def test_every_search_file_is_in_the_table():
 KERNELS = [
     path
     for path in FILES
-    if part(NAMES[path]) in ("fits", "methods", "subproblems", "line_searches", "linalg", "krylov", "elementary")
+    if part(NAMES[path])
+    in ("fits", "methods", "updates", "subproblems", "line_searches", "linalg", "krylov", "elementary")
 ]
 
 
