@@ -53,6 +53,7 @@ class UpdateState:
             row[:] = value
         self.mask = update.mask_for(x)
         self.noise = np.empty(n if update.common.gradient_noise > 0.0 else 0, x.dtype)
+        self.slow = x.copy() if update.own.lookahead > 0 else None
         self._c = np.zeros(TREATMENT + descent.N_COEFFICIENTS, x.dtype)
         self._memory = np.zeros(descent.N_MEMORY)
         self._program = update.program(number, n)
@@ -83,6 +84,9 @@ class Update:
         Normal noise of standard deviation ``gradient_noise k**(-noise_decay / 2)`` is added to g in step k.
     mask : array_like, optional
         Of the shape of x: 1 where weight decay acts, 0 where not (biases).
+    lookahead, lookahead_alpha : int, default 0; float, default 0.5
+        Every `lookahead` steps ``x = slow + lookahead_alpha * (x - slow)``, where slow was the last such x, at first
+        x itself (Zhang, Lucas, Hinton, Ba 2019; they take 5 and 0.5). 0: never.
     seed : int, default 0
         Of the noise, and of random signs in `minimize`, >= 0.
     **options
@@ -209,6 +213,10 @@ class Update:
             x, g = x.reshape(-1), g.reshape(-1)
         state.lr = state._enter(program, x, g, state.rows, state.mask, state.noise, c, memory, k, f)
         state.k = k
+        if state.slow is not None and k % self.own.lookahead == 0:
+            slow = state.slow.reshape(-1)
+            backend.towards(state.dtype)(slow, x, self.own.lookahead_alpha)
+            x[:] = slow
 
     @property
     def variant(self):

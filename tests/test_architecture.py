@@ -55,6 +55,8 @@ PARTS = {
         "updates",
     },
     "schedules": {"backends", "updates"},
+    "averages": {"backends", "schedules", "update"},
+    "tuning": {"minimize", "options", "result", "schedules", "update"},
     "update": {"backends", "jit", "options", "schedules", "updates"},
     "choice": {"derivatives", "jit", "objective"},
     "minimize": {
@@ -120,6 +122,7 @@ PARTS = {
     },
     "__init__": {
         "adapters",
+        "averages",
         "certificate",
         "compare",
         "least_squares",
@@ -133,6 +136,7 @@ PARTS = {
         "result",
         "schedules",
         "scipy_interface",
+        "tuning",
         "update",
         "updates",
     },

@@ -201,3 +201,17 @@ def rates(schedule, p, f, out):
     """out <- the rates of the schedule at an address, for its parameters and values of f."""
     enter = entry_point(compiled(_rates, f8(intp, vector, vector, vector, vector), "entry"))
     enter(schedule, p, f, out, np.empty(N_SCHEDULE))
+
+
+@functools.cache
+def towards(dtype):
+    """move(x, y, weight): x <- x + weight (y - x), on vectors of this number type."""
+    number = NUMBERS[dtype]
+    line = types.Array(number, 1, "C")
+
+    def move(x, y, weight):
+        for i in range(x.shape[0]):
+            x[i] += weight * (y[i] - x[i])
+        return 0.0
+
+    return entry_point(kept(sweep.called(move, str(number)), f8(line, line, number), ENTRY))

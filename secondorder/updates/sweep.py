@@ -14,7 +14,7 @@ nothing left in the loop but the streams, and vectorises it.
 
 import re
 
-from secondorder.jit import fixed_tuple, inlined, leaf, prange
+from secondorder.jit import fixed_tuple, inlined, leaf, plus, prange
 from secondorder.linalg.chunks import CHUNKS, chunk
 from secondorder.updates.treatment import TREATMENT
 
@@ -38,33 +38,40 @@ def called(function, *parts):
 
 
 def make_block(rule, n_state, count, treat):
-    """block(x, g, rows, mask, noise, c, start, stop): parameters from start to stop."""
+    """block(x, g, rows, mask, noise, c, s, e): parameters from s to e.
+
+    Loops from 0 over slices are vectorised; loops from s are not, because s might be negative.
+    """
     treated = TREATMENT
 
-    def stateless(x, g, rows, mask, noise, c, start, stop):
+    def stateless(x, g, rows, mask, noise, c, s, e):
         t, q = fixed_tuple(c, treated), fixed_tuple(c[treated:], count)
-        for i in range(start, stop):
+        x, g, mask, noise = x[s:e], g[s:e], mask[s:e], noise[s:e]
+        for i in range(x.shape[0]):
             xi, gi = treat(x[i], g[i], mask, noise, i, t)
             x[i] = rule(xi, gi, *q)
 
-    def one(x, g, rows, mask, noise, c, start, stop):
+    def one(x, g, rows, mask, noise, c, s, e):
         t, q = fixed_tuple(c, treated), fixed_tuple(c[treated:], count)
-        a = rows[0]
-        for i in range(start, stop):
+        x, g, mask, noise = x[s:e], g[s:e], mask[s:e], noise[s:e]
+        a = rows[0, s:e]
+        for i in range(x.shape[0]):
             xi, gi = treat(x[i], g[i], mask, noise, i, t)
             x[i], a[i] = rule(xi, gi, a[i], *q)
 
-    def two(x, g, rows, mask, noise, c, start, stop):
+    def two(x, g, rows, mask, noise, c, s, e):
         t, q = fixed_tuple(c, treated), fixed_tuple(c[treated:], count)
-        a, b = rows[0], rows[1]
-        for i in range(start, stop):
+        x, g, mask, noise = x[s:e], g[s:e], mask[s:e], noise[s:e]
+        a, b = rows[0, s:e], rows[1, s:e]
+        for i in range(x.shape[0]):
             xi, gi = treat(x[i], g[i], mask, noise, i, t)
             x[i], a[i], b[i] = rule(xi, gi, a[i], b[i], *q)
 
-    def three(x, g, rows, mask, noise, c, start, stop):
+    def three(x, g, rows, mask, noise, c, s, e):
         t, q = fixed_tuple(c, treated), fixed_tuple(c[treated:], count)
-        a, b, d = rows[0], rows[1], rows[2]
-        for i in range(start, stop):
+        x, g, mask, noise = x[s:e], g[s:e], mask[s:e], noise[s:e]
+        a, b, d = rows[0, s:e], rows[1, s:e], rows[2, s:e]
+        for i in range(x.shape[0]):
             xi, gi = treat(x[i], g[i], mask, noise, i, t)
             x[i], a[i], b[i], d[i] = rule(xi, gi, a[i], b[i], d[i], *q)
 
@@ -81,8 +88,8 @@ def make_sweep(rule, n_state, count, treat, threads=False):
 
     def shared(x, g, rows, mask, noise, c):
         for p in prange(CHUNKS):
-            start, stop = chunk(p, x.shape[0])
-            block(x, g, rows, mask, noise, c, start, stop)
+            s, e = chunk(p, x.shape[0])
+            block(x, g, rows, mask, noise, c, s, e)
         return 0.0
 
     return called(shared if threads else sweep, rule, treat)
@@ -94,17 +101,9 @@ def make_measure(measure):
 
     def total(x, g, rows, c, sums):
         lr, a = c[0], rows[0]
-        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-        n = x.shape[0]
-        whole = n - n % 4
-        for i in range(0, whole, 4):
-            s0 += scalar(x[i], g[i], a[i], lr)
-            s1 += scalar(x[i + 1], g[i + 1], a[i + 1], lr)
-            s2 += scalar(x[i + 2], g[i + 2], a[i + 2], lr)
-            s3 += scalar(x[i + 3], g[i + 3], a[i + 3], lr)
-        s = (s0 + s2) + (s1 + s3)
-        for i in range(whole, n):
-            s += scalar(x[i], g[i], a[i], lr)
+        s = 0.0
+        for i in range(x.shape[0]):
+            s = plus(s, 1.0 * scalar(x[i], g[i], a[i], lr))  # in any order: of the sum only the sign is used
         return s
 
     return called(total, measure)

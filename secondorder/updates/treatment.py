@@ -19,7 +19,7 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.jit import inlined, leaf, prange
+from secondorder.jit import inlined, leaf, plus, prange
 from secondorder.linalg.chunks import CHUNKS, LONG, chunk, total
 
 
@@ -96,30 +96,19 @@ def squares(g, sums):
     """|g|_2^2 in float64; sums (CHUNKS,) is scratch. The same bits for any number of threads."""
     n = g.shape[0]
     if n < LONG:
-        return squares_of(g, 0, n)
+        return squares_of(g)
     for c in prange(CHUNKS):
         start, stop = chunk(c, n)
-        sums[c] = squares_of(g, start, stop)
+        sums[c] = squares_of(g[start:stop])
     return total(sums, 0, 1)
 
 
 @leaf
-def squares_of(g, start, stop):
-    """The sum of squares from start to stop, in eight lanes."""
-    s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    whole = stop - (stop - start) % 8
-    for i in range(start, whole, 8):
-        s0 += (1.0 * g[i]) * g[i]
-        s1 += (1.0 * g[i + 1]) * g[i + 1]
-        s2 += (1.0 * g[i + 2]) * g[i + 2]
-        s3 += (1.0 * g[i + 3]) * g[i + 3]
-        s4 += (1.0 * g[i + 4]) * g[i + 4]
-        s5 += (1.0 * g[i + 5]) * g[i + 5]
-        s6 += (1.0 * g[i + 6]) * g[i + 6]
-        s7 += (1.0 * g[i + 7]) * g[i + 7]
-    s = ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
-    for i in range(whole, stop):
-        s += (1.0 * g[i]) * g[i]
+def squares_of(g):
+    """The sum of squares."""
+    s = 0.0
+    for i in range(g.shape[0]):
+        s = plus(s, (1.0 * g[i]) * g[i])
     return s
 
 
