@@ -3,8 +3,6 @@
 import json
 import pathlib
 
-import torch
-
 HERE = pathlib.Path(__file__).resolve().parent
 STEPS = 40
 F = [5.0, 4.0, 3.0] + [3.0] * 5 + [2.99999] * 7 + [1.0] + [1.5] * 24
@@ -12,6 +10,8 @@ F = [5.0, 4.0, 3.0] + [3.0] * 5 + [2.99999] * 7 + [1.0] + [1.5] * 24
 
 def rates(make, f=None):
     """The rate before each step."""
+    import torch
+
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
     found, scheduler = [], make(optimizer)
     for k in range(STEPS):
@@ -26,6 +26,8 @@ def rates(make, f=None):
 
 def main():
     """Run all rows."""
+    import torch
+
     s = torch.optim.lr_scheduler
     cycle = {"max_lr": 0.3, "total_steps": STEPS, "cycle_momentum": False}
     plateau = {"factor": 0.5, "patience": 3, "cooldown": 2}
