@@ -20,6 +20,7 @@ from secondorder.scipy_interface import scipy_method
 __all__ = [
     "FISTA",
     "LINE_SEARCHES",
+    "LOSSES",
     "METHODS",
     "PROBLEMS",
     "SGD",
@@ -74,6 +75,7 @@ __all__ = [
     "lanczos",
     "learning_rate_range_test",
     "least_squares",
+    "losses",
     "minimize",
     "minres",
     "schedules",
@@ -92,6 +94,7 @@ _UPDATES = (
 )
 _ON_USE = dict.fromkeys(_UPDATES, "secondorder.update") | {
     "ExponentialAverage": "secondorder.averages",
+    "LOSSES": "secondorder.losses",
     "PolyakAverage": "secondorder.averages",
     "RangeTest": "secondorder.tuning",
     "UPDATES": "secondorder.updates",
@@ -122,8 +125,8 @@ _ON_USE = dict.fromkeys(_UPDATES, "secondorder.update") | {
 
 
 def __getattr__(name):
-    if name == "schedules":
-        return importlib.import_module("secondorder.schedules")
+    if name in ("losses", "schedules"):
+        return importlib.import_module(f"secondorder.{name}")
     if name in _ON_USE:
         return getattr(importlib.import_module(_ON_USE[name]), name)
     raise AttributeError(f"module 'secondorder' has no attribute {name!r}")

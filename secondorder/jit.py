@@ -3,7 +3,7 @@
 A solver here is compiled once, for *typed functions* (`numba.types.FunctionType`), cached on disk, and then serves
 every objective: the objective reaches it as the address of compiled code. What each part gives:
 
-    leaf, loop, inlined, seldom  decorators of the kernel language
+    leaf, loop, inlined, seldom  decorators of the kernel language; public: of functions that users call
     FUN, FUN_GRAD, ...      signatures of the functions that solvers receive
     compiled(f, signature)  f compiled for one signature, from the disk cache if it is there
     address_of, function_at a typed function <-> an integer
@@ -85,6 +85,14 @@ def inlined(function):
 def seldom(function):
     """A leaf or loop for what happens rarely: never inlined, compiled to little code in little time."""
     return njit(**KERNEL | {"pipeline_class": SeldomCompiler})(function)
+
+
+def public(function):
+    """Decorator for functions that users call, from Python and from their own compiled code, whatever the types.
+
+    They allocate nothing. Each signature is compiled on first use and kept on disk.
+    """
+    return njit_keyed(function, f"{function.__module__}.{function.__qualname__}", allocates=False)
 
 
 def loop(function):
