@@ -36,6 +36,8 @@ __all__ = [
     "Certificate",
     "DeltaBarDelta",
     "ExponentialAverage",
+    "FiniteSum",
+    "Fitted",
     "IRpropMinus",
     "IRpropPlus",
     "Lion",
@@ -61,6 +63,7 @@ __all__ = [
     "check_derivatives",
     "classify",
     "derivative",
+    "fit",
     "from_autograd",
     "from_jax",
     "from_torch",
@@ -94,6 +97,9 @@ _UPDATES = (
 )
 _ON_USE = dict.fromkeys(_UPDATES, "secondorder.update") | {
     "ExponentialAverage": "secondorder.averages",
+    "FiniteSum": "secondorder.finite_sum",
+    "Fitted": "secondorder.fitting",
+    "fit": "secondorder.fitting",
     "LOSSES": "secondorder.losses",
     "PolyakAverage": "secondorder.averages",
     "RangeTest": "secondorder.tuning",

@@ -71,7 +71,7 @@ def minimize(
 
     Parameters
     ----------
-    fun : callable or Objective
+    fun : callable, Objective or FiniteSum
         ``fun(x, *args) -> float``, x of shape (n,): an `@njit` function, or plain Python. Plain Python is compiled by
         Numba where it can be, and else runs as it is, after one warning with the reason.
     x0 : array_like, shape (n,)
@@ -145,6 +145,8 @@ def minimize(
     begun = time.perf_counter()
     # 1 the arguments
     x = start_vector(x0)
+    if hasattr(fun, "as_objective"):  # a FiniteSum, which has its own arguments
+        fun, args = fun.as_objective()
     if type(args) is not tuple:
         args = (args,)
     if constraints or (bounds is not None and not unbounded(bounds)):

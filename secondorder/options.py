@@ -53,7 +53,7 @@ AT_LEAST_0 = (
     *("delta0", "sigma0", "spectral", "lower", "oracle_seed"),
     *("otol", "rtol", "cg_steps", "probes", "progress"),  # of least squares
     *("lr", "lr_decay", "eps", "eps_root", "accumulator", "momentum_decay", "kappa", "least"),  # of update rules
-    *("weight_decay", "noise_decay", "lookahead"),
+    *("weight_decay", "gradient_noise", "noise_decay", "lookahead", "patience"),
 )
 
 
@@ -194,7 +194,7 @@ def broken_law(name, value):
         return "a number, not nan"
     if name in AT_LEAST_0:
         return None if value >= 0 else "at least 0"
-    if name in ("maxfev", "m", "max_trials", "window", "pairs", "interval"):
+    if name in ("maxfev", "m", "max_trials", "window", "pairs", "interval", "batch_size", "epochs"):
         if name == "window" and value > MAX_WINDOW:
             return f"at most {MAX_WINDOW}"
         return None if value >= 1 else "at least 1"

@@ -47,6 +47,7 @@ class UpdateState:
         _rule, self.names = update.variant
         n = x.size
         self.k, self.lr = 0, math.nan
+        self._update = update  # its options lie where the program points
         self.shape, self.dtype = x.shape, x.dtype
         self.rows = np.empty((len(self.names), n), x.dtype)
         for row, value in zip(self.rows, update.rule.start(update.options)):
@@ -187,6 +188,8 @@ class Update:
         TypeError, ValueError
             If an array does not fit the state, or f or the diagonal is missing.
         """
+        if state._update is not self:
+            raise ValueError(f"the state was made by another update, {state._update!r}; make one with init(x)")
         if type(x) is not np.ndarray or type(g) is not np.ndarray:
             check_array("x", x)
             check_array("g", g)

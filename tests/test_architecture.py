@@ -56,6 +56,18 @@ PARTS = {
         "updates",
     },
     "schedules": {"backends", "updates"},
+    "finite_sum": set(),
+    "fitting": {
+        "backends",
+        "control",
+        "finite_sum",
+        "minimize",
+        "objective",
+        "options",
+        "status",
+        "update",
+        "updates",
+    },
     "averages": {"backends", "schedules", "update"},
     "tuning": {"minimize", "options", "result", "schedules", "update"},
     "update": {"backends", "jit", "options", "schedules", "updates"},
@@ -126,6 +138,8 @@ PARTS = {
         "averages",
         "certificate",
         "compare",
+        "finite_sum",
+        "fitting",
         "least_squares",
         "line_searches",
         "losses",
@@ -363,7 +377,7 @@ def test_every_method_file_is_in_the_table():
 def test_every_update_file_is_in_the_table():
     files = {path.stem for path in (PACKAGE / "updates").glob("*.py")} - {"__init__"}
     members = {module.__name__.rpartition(".")[2] for module in UPDATES.values()}
-    assert files - {"descent", "moments", "schedules", "sweep", "treatment"} == members
+    assert files - {"descent", "epochs", "moments", "schedules", "sweep", "treatment"} == members
 
 
 def test_every_search_file_is_in_the_table():

@@ -7,6 +7,7 @@ address.
 
 import functools
 import hashlib
+import threading
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from secondorder.backends import threads
 from secondorder.jit import (
     BRIDGE,
     ENTRY,
+    FUN_GRAD,
     KERNEL,
     PARALLEL,
     Reference,
@@ -41,6 +43,7 @@ from secondorder.updates.descent import (
     program_at,
     rate,
 )
+from secondorder.updates.epochs import EPOCH, epoch
 from secondorder.updates.schedules import N_WARM_UP, SCHEDULE, warmed_up
 from secondorder.updates.treatment import TREATMENT, norm
 
@@ -215,3 +218,25 @@ def towards(dtype):
         return 0.0
 
     return entry_point(kept(sweep.called(move, str(number)), f8(line, line, number), ENTRY))
+
+
+def run_epoch(*arguments):
+    """`updates.epochs.epoch`, compiled."""
+    return entry_point(compiled(epoch, EPOCH, "entry"))(*arguments)
+
+
+_fun_grad_at = function_at(FUN_GRAD)
+
+
+def _value_at(fun_grad, x, g, address):
+    return _fun_grad_at(fun_grad)(x, g, (address, 0))
+
+
+def value_at(fun_grad, x, g, address):
+    """The value of the typed function at an address; g is written."""
+    return entry_point(compiled(_value_at, f8(intp, vector, vector, intp), "entry"))(fun_grad, x, g, address)
+
+
+def on_main_thread():
+    """May signal handlers be run from here?"""
+    return threading.current_thread() is threading.main_thread()

@@ -181,14 +181,9 @@ def synchronise(alpha, slow, x):
 
 
 @loop
-def step(k, f, x, options, work, memory, control):
-    """work[XT] <- x after step k. Returns the learning rate."""
-    g, xt, n_state = work[G], work[XT], options.n_state
-    rows, noise = work[STATE : STATE + n_state], work[STATE + n_state]
-    program = program_at(options.program)
-    (mask,) = one_vector_at(options.mask)
-    factor = 1.0 / control.values[SCALE]
-    lr = rate(program, k - 1, f * factor, memory)
+def take_step(program, k, f, factor, x, g, rows, mask, noise, memory):
+    """x and rows <- those after step k. factor: what g is multiplied with. Returns the learning rate."""
+    lr = rate(program, k - 1, f, memory)
     c, sums = memory[C:SUMS], memory[SUMS:]
     measured, size = 0.0, 0.0
     if program.measure != 0 and k > 1:
@@ -199,8 +194,19 @@ def step(k, f, x, options, work, memory, control):
     if program.noise > 0.0:
         make_noise(program, k, noise)
     coefficients(program, k, lr, f, measured, size, factor, memory)
+    _sweep_at(program.sweep)(x, g, rows, mask, noise, c)
+    return lr
+
+
+@loop
+def step(k, f, x, options, work, memory, control):
+    """work[XT] <- x after step k. Returns the learning rate."""
+    g, xt, n_state = work[G], work[XT], options.n_state
+    rows, noise = work[STATE : STATE + n_state], work[STATE + n_state]
+    (mask,) = one_vector_at(options.mask)
+    factor = 1.0 / control.values[SCALE]
     copy(x, xt)
-    _sweep_at(program.sweep)(xt, g, rows, mask, noise, c)
+    lr = take_step(program_at(options.program), k, f * factor, factor, xt, g, rows, mask, noise, memory)
     if options.lookahead > 0 and k % options.lookahead == 0:
         synchronise(options.lookahead_alpha, work[STATE + n_state + 1], xt)
     return lr

@@ -295,7 +295,10 @@ def test_what_a_rule_needs_beside_the_gradient_is_asked_for():
         with pytest.raises(ValueError, match="needs f"):
             update.step(x, np.ones(2), update.init(x))
     with pytest.raises(ValueError, match="diagonal"):
-        so.Sophia().step(x, np.ones(2), so.Sophia().init(x))
+        update = so.Sophia()
+        update.step(x, np.ones(2), update.init(x))
+    with pytest.raises(ValueError, match="another update"):
+        update.step(x, np.ones(2), so.Adam().init(x))
 
 
 def test_an_update_shows_what_is_not_default():
