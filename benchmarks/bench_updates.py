@@ -1,11 +1,13 @@
 """Update rules: time of a step, with PyTorch's and Optax's beside it where they are installed, in one run.
 
-    python benchmarks/bench_updates.py [--part large|threads|small] [--n 10000000]
+    python benchmarks/bench_updates.py [--part large|threads|small|epochs] [--n 10000000]
 
     large     one step of n float32 parameters on one thread, against PyTorch's fused step (foreach where it has none)
               and Optax's jitted one, and the bandwidth against a compiled in-place axpy over as many bytes
     threads   the same with one thread and with two
     small     1000 steps of Adam on n = 10 with the objective, end to end, against the same loop in NumPy and in PyTorch
+    epochs    logistic regression on 200000 x 200, batches of 64 in random order, rows a second, against scikit-learn's
+              SGDClassifier (whose batches are of one row) and an eager loop in PyTorch
 
 All times are minima over repetitions; in the first two parts the programs compared take turns. Thread counts are
 printed.
@@ -219,20 +221,78 @@ def small(repetitions, steps=1000):
         print(f"{name:26s} {1e6 * seconds:9.1f} us   {seconds / t['minimize']:7.1f} times minimize", flush=True)
 
 
+def term(w, row, label):
+    z = np.dot(row, w)
+    return np.logaddexp(0.0, z) - label * z
+
+
+def torch_epoch(torch, X, y, size, rows):
+    """An eager loop over the first rows of an epoch."""
+    X, y = torch.tensor(X), torch.tensor(y)
+    w = torch.zeros(X.shape[1], dtype=X.dtype, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.01, fused=True)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+
+    def run():
+        order = torch.randperm(len(X))
+        for begin in range(0, rows, size):
+            batch = order[begin : begin + size]
+            optimizer.zero_grad()
+            loss(X[batch] @ w, y[batch]).backward()
+            optimizer.step()
+
+    return run
+
+
+def epochs(repetitions, n_rows=200_000, n=200, size=64):
+    """Rows a second of stochastic epochs."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((n_rows, n))
+    y = (X @ random.standard_normal(n) + random.standard_normal(n_rows) > 0.0) * 1.0
+    risk = so.FiniteSum(term, (X, y))
+    options = {"lr": 0.01}
+    keywords = {"options": options, "batch_size": size, "epochs": 1}
+    runs = {}
+    for name in ("sgd", "adam"):
+        run = lambda name=name, **more: so.fit(risk, np.zeros(n), name, **keywords, **more).history["seconds"][-1]  # noqa: E731
+        runs[f"fit, {name}"], runs[f"fit, {name}, rows in order"] = run, lambda run=run: run(shuffle=False)
+    for run in runs.values():
+        run()
+    rates = {name: n_rows / min(run() for _ in range(repetitions)) for name, run in runs.items()}
+    torch = library("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+        rows = n_rows // 10
+        run = torch_epoch(torch, X, y, size, rows)
+        rates["PyTorch, SGD"] = rows / least({"": run}, 3)[""]
+    if library("sklearn") is not None:
+        from sklearn.linear_model import SGDClassifier
+
+        model = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01, max_iter=1, tol=None)
+        rates["SGDClassifier, batch 1"] = n_rows / least({"": lambda: model.fit(X, y)}, 3)[""]
+        run = lambda: so.fit(risk, np.zeros(n), "sgd", options=options, batch_size=1, epochs=1)  # noqa: E731
+        rates["fit, sgd, batch 1"] = n_rows / min(run().history["seconds"][-1] for _ in range(3))
+    print(f"logistic regression, {n_rows} x {n}, float64, batches of {size}, 1 thread; million rows a second")
+    for name, rate in rates.items():
+        print(f"{name:28s} {rate / 1e6:7.2f}", flush=True)
+
+
 def main():
     """The parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("large", "threads", "small"), action="append")
+    parser.add_argument("--part", choices=("large", "threads", "small", "epochs"), action="append")
     parser.add_argument("--n", type=int, default=10_000_000)
     parser.add_argument("--repetitions", type=int, default=15)
     chosen = parser.parse_args()
-    parts = chosen.part or ("large", "threads", "small")
+    parts = chosen.part or ("large", "threads", "small", "epochs")
     if "large" in parts:
         large(chosen.n, chosen.repetitions)
     if "threads" in parts:
         threads(chosen.n, chosen.repetitions)
     if "small" in parts:
         small(chosen.repetitions)
+    if "epochs" in parts:
+        epochs(chosen.repetitions)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import difflib
 import math
 from typing import NamedTuple
 
+from secondorder.jit import JIT_DISABLED
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import MAX_WINDOW, SearchOptions
 
@@ -160,7 +161,7 @@ def check(cls, given):
                 raise ValueError(f"option on_error={value!r} must be 'raise' or 'return'")
             checked[name] = value
             continue
-        if callable(value):  # nothing is compiled: the function is its own address
+        if callable(value) or (JIT_DISABLED and isinstance(value, tuple)):  # not compiled, it is its own address
             checked[name] = value
             continue
         try:

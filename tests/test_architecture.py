@@ -38,7 +38,7 @@ PARTS = {
     "losses": {"jit"},
     "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
-    "options": {"line_searches"},
+    "options": {"jit", "line_searches"},
     "objective": {"derivatives", "jit"},
     "residual": {"derivatives", "jit", "objective"},
     "adapters": {"objective"},

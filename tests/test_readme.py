@@ -87,7 +87,7 @@ def shape(text):
 
 
 def test_programs_run_and_print_what_is_shown(printed):
-    assert len(printed) == 10
+    assert len(printed) == 11
     shown = [text for text, _ in blocks("text")]
     assert [shape(text) for text in printed if text] == [shape(text) for text in shown]
 

@@ -259,3 +259,25 @@ def test_a_rule_is_a_method_of_scipys_minimize():
         problem.fun, problem.x0(), jac=problem.gradient, method=so.scipy_method("adam", "python"), options={"lr": 0.1}
     )
     assert result.success and result.fun < 1e-9
+
+
+def test_rules_run_where_nothing_is_compiled(program):
+    text = """
+        import numpy as np
+        import secondorder as so
+
+        def bowl(x, g):
+            g[:] = 2.0 * x
+            return x @ x
+
+        def product(x, v, out):
+            out[:] = 2.0 * v
+
+        objective = so.Objective(bowl, hvp=product)
+        for update in (so.AdamW(lr=0.1, mask=[1, 0, 1]), so.FISTA(lr=0.1, clip_norm=1.0), so.AdaHessian()):
+            result = so.minimize(objective, np.ones(3), method=update, backend="python", options={"maxiter": 30})
+            print(result.nit, [float(f"{value:.12e}") for value in result.x])
+        """
+    plain, uncompiled = (program(text, env={"NUMBA_DISABLE_JIT": flag}) for flag in ("0", "1"))
+    assert (plain.returncode, uncompiled.returncode) == (0, 0), plain.stderr + uncompiled.stderr
+    assert plain.stdout == uncompiled.stdout and plain.stdout.count("30 [") == 3
