@@ -18,26 +18,60 @@ from secondorder.result import Certificate, OptimizeResult
 from secondorder.scipy_interface import scipy_method
 
 __all__ = [
+    "FISTA",
     "LINE_SEARCHES",
+    "LOSSES",
     "METHODS",
     "PROBLEMS",
+    "SGD",
+    "UPDATES",
+    "AMSGrad",
+    "AdaBelief",
+    "AdaDelta",
+    "AdaGrad",
+    "AdaHessian",
+    "AdaMax",
+    "Adam",
+    "AdamW",
     "BatchResult",
     "Certificate",
+    "DeltaBarDelta",
+    "ExponentialAverage",
+    "FiniteSum",
+    "Fitted",
+    "IRpropMinus",
+    "IRpropPlus",
+    "Lion",
+    "Momentum",
+    "NAdam",
+    "Nesterov",
     "Objective",
     "OptimizeResult",
+    "PolyakAverage",
+    "Quickprop",
+    "RAdam",
+    "RMSProp",
+    "RangeTest",
+    "RpropMinus",
+    "RpropPlus",
     "SearchOptions",
+    "Sophia",
     "Unsupported",
+    "Update",
+    "Yogi",
     "certify",
     "cg",
     "check_derivatives",
     "classify",
     "curve_fit_batch",
     "derivative",
+    "fit",
     "from_autograd",
     "from_jax",
     "from_torch",
     "gauss_newton",
     "grad",
+    "grid_search",
     "hessian",
     "hessian_at",
     "hvp",
@@ -45,13 +79,16 @@ __all__ = [
     "jvp",
     "kernels",
     "lanczos",
+    "learning_rate_range_test",
     "least_squares",
     "least_squares_batch",
+    "losses",
     "minimize",
     "minimize_batch",
     "minres",
     "multistart",
     "random_starts",
+    "schedules",
     "scipy_method",
     "value_and_grad",
     "vjp",
@@ -60,7 +97,22 @@ __version__ = "0.1.0"
 
 
 # what only some runs need is imported on use
-_ON_USE = {
+_UPDATES = (
+    *("SGD", "Momentum", "Nesterov", "FISTA", "AdaGrad", "AdaDelta", "RMSProp", "Adam", "AdamW", "AMSGrad", "NAdam"),
+    *("AdaMax", "RAdam", "AdaBelief", "Yogi", "Lion", "RpropPlus", "RpropMinus", "IRpropPlus", "IRpropMinus"),
+    *("Quickprop", "DeltaBarDelta", "AdaHessian", "Sophia", "Update"),
+)
+_ON_USE = dict.fromkeys(_UPDATES, "secondorder.update") | {
+    "ExponentialAverage": "secondorder.averages",
+    "FiniteSum": "secondorder.finite_sum",
+    "Fitted": "secondorder.fitting",
+    "fit": "secondorder.fitting",
+    "LOSSES": "secondorder.losses",
+    "PolyakAverage": "secondorder.averages",
+    "RangeTest": "secondorder.tuning",
+    "UPDATES": "secondorder.updates",
+    "grid_search": "secondorder.tuning",
+    "learning_rate_range_test": "secondorder.tuning",
     "BatchResult": "secondorder.batch",
     "PROBLEMS": "secondorder.problems",
     "Unsupported": "secondorder.derivatives.errors",
@@ -92,8 +144,8 @@ _ON_USE = {
 
 
 def __getattr__(name):
-    if name == "kernels":
-        return importlib.import_module("secondorder.kernels")
+    if name in ("kernels", "losses", "schedules"):
+        return importlib.import_module(f"secondorder.{name}")
     if name in _ON_USE:
         return getattr(importlib.import_module(_ON_USE[name]), name)
     raise AttributeError(f"module 'secondorder' has no attribute {name!r}")

@@ -3,7 +3,7 @@
 A solver here is compiled once, for *typed functions* (`numba.types.FunctionType`), cached on disk, and then serves
 every objective: the objective reaches it as the address of compiled code. What each part gives:
 
-    leaf, loop, inlined, seldom  decorators of the kernel language
+    leaf, loop, inlined, seldom  decorators of the kernel language; public: of functions that users call
     FUN, FUN_GRAD, ...      signatures of the functions that solvers receive
     compiled(f, signature)  f compiled for one signature, from the disk cache if it is there
     address_of, function_at a typed function <-> an integer
@@ -14,6 +14,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
     plus(a, b)              a + b, which LLVM may put in another order with other such additions
+    fixed_tuple(a, n)       the first n elements of an array as a tuple; n is known when it is compiled
 
 Under NUMBA_DISABLE_JIT=1 all of it degrades to plain Python, where an "address" is the function itself.
 """
@@ -49,6 +50,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic, models, overload, register_jitable, register_model
 from numba.np.arrayobj import populate_array
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from secondorder.lean import KernelCompiler, SeldomCompiler, quicker_compilation
 
@@ -87,6 +89,14 @@ def seldom(function):
     return njit(**KERNEL | {"pipeline_class": SeldomCompiler})(function)
 
 
+def public(function):
+    """Decorator for functions that users call, from Python and from their own compiled code, whatever the types.
+
+    They allocate nothing. Each signature is compiled on first use and kept on disk.
+    """
+    return njit_keyed(function, f"{function.__module__}.{function.__qualname__}", allocates=False)
+
+
 def loop(function):
     """Decorator for numerics that receive the objective (or a search) as an argument."""
     return njit(**KERNEL)(function)
@@ -96,6 +106,7 @@ def loop(function):
 
 f8 = types.float64
 boolean = types.boolean
+f4 = types.float32
 intp = types.intp
 vector = types.Array(f8, 1, "C")
 matrix = types.Array(f8, 2, "C")
@@ -290,7 +301,7 @@ def typed(function, signature, key=None, flags=TRAMPOLINE):
         with contextlib.suppress(*CACHE_FAULTS):
             dispatcher._cache = keyed_cache(function, key)
     try:
-        with quicker_compilation():
+        with contextlib.nullcontext() if "parallel" in flags else quicker_compilation():
             dispatcher.compile(signature)
     except CACHE_FAULTS:
         if key is None:
@@ -716,7 +727,12 @@ if JIT_DISABLED:
         """The array in another shape."""
         return array.reshape(shape)
 
+    def fixed_tuple(array, n):
+        """The first n elements."""
+        return tuple(array[:n])
+
 else:
+    fixed_tuple = to_fixed_tuple
 
     @intrinsic
     def muladd(typingctx, a, b, c):

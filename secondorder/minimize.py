@@ -24,7 +24,7 @@ from secondorder.jit import HVP, address_of, compiled
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
 from secondorder.objective import BY_DIFFERENCES, DIFFERENCES, Given, Objective, typed_objective
-from secondorder.options import FUNCTIONS, lookup, parse
+from secondorder.options import FUNCTIONS, known_names, lookup, parse, refuse_unknown, unknown_names
 from secondorder.result import OptimizeResult
 from secondorder.status import (
     BELOW_FMIN,
@@ -71,17 +71,18 @@ def minimize(
 
     Parameters
     ----------
-    fun : callable or Objective
+    fun : callable, Objective or FiniteSum
         ``fun(x, *args) -> float``, x of shape (n,): an `@njit` function, or plain Python. Plain Python is compiled by
         Numba where it can be, and else runs as it is, after one warning with the reason.
     x0 : array_like, shape (n,)
         Where to start. It is copied; any real dtype and order will do; a scalar counts as shape (1,).
     args : tuple, optional
         Further arguments of fun, jac, hess and hessp. New values of the same types compile nothing.
-    method : str or module, optional
+    method : str, Update or module, optional
         A name of `METHODS`, in any case; default "l-bfgs". scipy's "L-BFGS-B" is "l-bfgs". "auto" chooses by the number
-        of variables and by whether there are second derivatives (`secondorder.choice`). A module of one's own with the
-        same skeleton will do.
+        of variables and by whether there are second derivatives (`secondorder.choice`). A name of `UPDATES` or an
+        update, ``so.Adam(lr=1e-2)``: fixed steps by this rule, whose options are taken too. A module of one's own with
+        the skeleton of `methods` will do.
     jac : callable, True, "exact", "2-point", "3-point" or "cs", optional
         ``jac(x, *args) -> g``, shape (n,); True: fun returns (f, g). "exact": the gradient is generated from the source
         of fun (docs/differentiable.md); Unsupported is raised where it can't be. Or differences: forward, central, or
@@ -145,6 +146,8 @@ def minimize(
     begun = time.perf_counter()
     # 1 the arguments
     x = start_vector(x0)
+    if hasattr(fun, "as_objective"):  # a FiniteSum, which has its own arguments
+        fun, args = fun.as_objective()
     if type(args) is not tuple:
         args = (args,)
     if constraints or (bounds is not None and not unbounded(bounds)):
@@ -159,6 +162,8 @@ def minimize(
     plan = find_plan(method, tol, options, second_order)
     if hess is not None or hessp is not None:
         warn_unused(plan, hess, hessp)
+    if hasattr(plan.module, "check_start"):
+        plan.module.check_start(x)
 
     if check_grad:
         from secondorder.checking import check_gradient
@@ -319,6 +324,9 @@ def make_plan(method, tol, options, second_order=None):
     if sparse:
         functions["preconditioner"] = compiled(in_python.precondition, HVP, "bridge")
     options |= {key: address_of(function, HVP) for key, function in functions.items()}
+    if hasattr(module, "as_method"):  # an update rule
+        refuse_unknown(unknown_names(module, options), known_names(module), name, options)
+        module, options = module.as_method(options)
     parsed = parse(name, module, LINE_SEARCHES, options)
     plan = serial.Plan(name, module, parsed, functions, examination(module, parsed.run, second_order))
     plan.factors_hess = sparse
@@ -343,12 +351,18 @@ def find_method(method):
     if method is None:
         method = DEFAULT_METHOD
     if not isinstance(method, str):
+        if hasattr(method, "as_method"):
+            return method.name, method
         if not hasattr(method, "solve"):
-            raise TypeError(f"method must be a name or a module with solve(); it is {method!r:.200}")
+            raise TypeError(f"method must be a name, an update or a module with solve(); it is {method!r:.200}")
         return method.__name__.rpartition(".")[2].replace("_", "-"), method
     name = method.lower().replace("_", "-")
     name = ALIASES.get(name, name)
-    return name, lookup("method", name, METHODS)
+    if name in METHODS:
+        return name, METHODS[name]
+    from secondorder.update import UPDATE_METHODS  # on use: other methods don't wait for it
+
+    return name, lookup("method", name, METHODS | UPDATE_METHODS)
 
 
 # ------------------------------------------------------------------------------------- 3 callbacks and interrupts

@@ -5,6 +5,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.escapes import ESCAPES
+from secondorder.jit import JIT_DISABLED
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import MAX_WINDOW, SearchOptions
 
@@ -45,12 +46,17 @@ FIT_NAMES = {"max_nfev": "maxfev"}  # of scipy's least_squares
 
 SELECTORS = ("line_search", "initial_step")
 FUNCTIONS = ("preconditioner",)  # options that may be functions of the user's, which reach the method as addresses
-UNIT_INTERVAL = ("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping", "warm")
+UNIT_INTERVAL = (
+    *("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping", "warm"),
+    *("momentum", "beta1", "beta2", "rho", "phi", "smoothing"),  # of update rules
+)
 AT_LEAST_0 = (
     *("gtol", "grtol", "xtol", "ftol", "maxiter", "time_limit", "noise", "switch", "preconditioner"),
     *("curvature", "seed", "max_escapes"),
     *("delta0", "sigma0", "spectral", "lower", "oracle_seed", "noise_seed", "small"),
     *("otol", "rtol", "cg_steps", "probes", "progress"),  # of least squares
+    *("lr", "lr_decay", "eps", "eps_root", "accumulator", "momentum_decay", "kappa", "least"),  # of update rules
+    *("weight_decay", "gradient_noise", "noise_decay", "lookahead", "patience"),
 )
 
 
@@ -68,7 +74,8 @@ def known_names(module):
     if module is None:
         return RunOptions._fields[:-1]
     of_search = (*SELECTORS, *[f for f in SearchOptions._fields if f != "initial"]) if module.SEARCH else ()
-    return (*RunOptions._fields[:-1], *of_search, *module.Options._fields)
+    own = module.known_options() if hasattr(module, "known_options") else module.Options._fields
+    return (*RunOptions._fields[:-1], *of_search, *own)
 
 
 def unknown_names(module, options):
@@ -158,7 +165,7 @@ def check(cls, given):
                 value = escape_name(value)
             checked[name] = value
             continue
-        if callable(value):  # nothing is compiled: the function is its own address
+        if callable(value) or (JIT_DISABLED and isinstance(value, tuple)):  # not compiled, it is its own address
             checked[name] = value
             continue
         try:
@@ -200,20 +207,25 @@ def broken_law(name, value):
         return "a number, not nan"
     if name in AT_LEAST_0:
         return None if value >= 0 else "at least 0"
-    if name in ("maxfev", "m", "max_trials", "window", "pairs", "every", "patience"):
+    if name in ("maxfev", "m", "max_trials", "window", "pairs", "every", "interval", "batch_size", "epochs"):
         if name == "window" and value > MAX_WINDOW:
             return f"at most {MAX_WINDOW}"
         return None if value >= 1 else "at least 1"
     if name in UNIT_INTERVAL:
         return None if 0 <= value < 1 else "in [0, 1)"
-    if name in ("eta_max", "floor", "eps_h", "zeta", "backtrack", "decrease", "failure"):
+    if name in ("eta_max", "floor", "eps_h", "zeta", "backtrack", "decrease", "failure", "eta_minus"):
         return None if 0 < value < 1 else "in (0, 1)"
     if name == "eta":
         return None if 0 <= value < 0.25 else "in [0, 1/4)"
     positive = ("alpha", "alpha_max", "restart", "delta_max", "factor", "lambda0", "radius")
+    positive += ("delta_min", "growth", "power", "gamma", "clip", "clip_norm", "clip_value")
     if name in positive and not isinstance(value, bool):
         return None if value > 0 else "positive"
-    if name == "expand":
+    if name in ("dampening", "lookahead_alpha"):
+        return None if 0 <= value <= 1 else "in [0, 1]"
+    if name == "threshold":
+        return None if value >= 4 else "at least 4"
+    if name in ("expand", "eta_plus"):
         return None if value > 1 else "greater than 1"
     if name == "theta":
         return None if value > 0.25 else "greater than 1/4"

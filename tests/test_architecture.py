@@ -14,6 +14,8 @@ from secondorder.escapes import ESCAPES
 from secondorder.fits import FITS
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.options import RunOptions
+from secondorder.updates import UPDATES
+from secondorder.updates.treatment import CommonOptions
 
 PACKAGE = pathlib.Path(secondorder.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -34,9 +36,11 @@ PARTS = {
     "escapes": {"control", "linalg", "jit", "subproblems"},
     "methods": {"control", "krylov", "line_searches", "linalg", "status", "jit", "subproblems"},
     "fits": {"control", "elementary", "jit", "linalg", "status"},
+    "updates": {"control", "jit", "linalg", "status"},
+    "losses": {"jit"},
     "derivatives": {"elementary", "jit", "lean"},
     "result": {"status", "control"},
-    "options": {"escapes", "line_searches"},
+    "options": {"escapes", "jit", "line_searches"},
     "objective": {"derivatives", "jit"},
     "residual": {"derivatives", "jit", "objective"},
     "adapters": {"objective"},
@@ -52,7 +56,24 @@ PARTS = {
         "result",
         "status",
         "subproblems",
+        "updates",
     },
+    "schedules": {"backends", "updates"},
+    "finite_sum": set(),
+    "fitting": {
+        "backends",
+        "control",
+        "finite_sum",
+        "minimize",
+        "objective",
+        "options",
+        "status",
+        "update",
+        "updates",
+    },
+    "averages": {"backends", "schedules", "update"},
+    "tuning": {"minimize", "options", "result", "schedules", "update"},
+    "update": {"backends", "jit", "options", "schedules", "updates"},
     "choice": {"derivatives", "jit", "objective"},
     "minimize": {
         "backends",
@@ -67,6 +88,7 @@ PARTS = {
         "options",
         "result",
         "status",
+        "update",
     },
     "batch": {"backends", "control", "derivatives", "jit", "kernels", "minimize", "objective", "result", "status"},
     "fit_batch": {"backends", "batch", "derivatives", "jit", "least_squares", "objective", "residual", "status"},
@@ -132,10 +154,14 @@ PARTS = {
     },
     "__init__": {
         "adapters",
+        "averages",
         "certificate",
         "compare",
+        "finite_sum",
+        "fitting",
         "least_squares",
         "line_searches",
+        "losses",
         "matrix_free",
         "methods",
         "minimize",
@@ -144,7 +170,11 @@ PARTS = {
         "operators",
         "problems",
         "result",
+        "schedules",
         "scipy_interface",
+        "tuning",
+        "update",
+        "updates",
     },
 }
 
@@ -221,9 +251,10 @@ def test_heavy_packages_are_imported_on_use_only(path):
         assert not name.startswith(("scipy.optimize", "numba.cuda")), f"{NAMES[path]}: {name}"
 
 
-@pytest.mark.parametrize("family", ["methods", "line_searches", "fits", "escapes"])
+@pytest.mark.parametrize("family", ["methods", "line_searches", "fits", "escapes", "updates"])
 def test_members_of_a_family_import_no_other_member(family):
-    table = {"methods": METHODS, "line_searches": LINE_SEARCHES, "fits": FITS, "escapes": ESCAPES}[family]
+    tables = {"methods": METHODS, "line_searches": LINE_SEARCHES, "fits": FITS, "escapes": ESCAPES, "updates": UPDATES}
+    table = tables[family]
     members = {module.__name__.removeprefix("secondorder.") for module in table.values()}
     for path in sorted((PACKAGE / family).glob("*.py")):
         if NAMES[path] in members:
@@ -277,7 +308,8 @@ def fields_of(cls):
             yield node.target.id, lines[node.lineno - 1].partition("#")[2].strip()
 
 
-OPTIONS = [RunOptions, SearchOptions, *(module.Options for module in (*METHODS.values(), *FITS.values()))]
+MODULES = (*METHODS.values(), *FITS.values(), *UPDATES.values())
+OPTIONS = [RunOptions, SearchOptions, CommonOptions, *(module.Options for module in MODULES)]
 FIELDS = [(cls, name, comment) for cls in OPTIONS for name, comment in fields_of(cls)]
 
 
@@ -363,6 +395,12 @@ def test_every_method_file_is_in_the_table():
     assert files - {"step", "region"} == set(METHODS)
 
 
+def test_every_update_file_is_in_the_table():
+    files = {path.stem for path in (PACKAGE / "updates").glob("*.py")} - {"__init__"}
+    members = {module.__name__.rpartition(".")[2] for module in UPDATES.values()}
+    assert files - {"descent", "epochs", "moments", "schedules", "sweep", "treatment"} == members
+
+
 def test_every_search_file_is_in_the_table():
     files = {path.stem.replace("_", "-") for path in (PACKAGE / "line_searches").glob("*.py")} - {"--init--"}
     assert files - {"memory", "trial", "initial-step"} == set(LINE_SEARCHES)
@@ -393,7 +431,7 @@ KERNELS = [
     path
     for path in FILES
     if part(NAMES[path])
-    in ("escapes", "fits", "methods", "subproblems", "line_searches", "linalg", "krylov", "elementary")
+    in ("escapes", "fits", "methods", "updates", "subproblems", "line_searches", "linalg", "krylov", "elementary")
 ]
 
 

@@ -11,10 +11,13 @@ from secondorder.escapes import ESCAPES
 from secondorder.fits import FITS
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import SearchOptions
+from secondorder.losses import LOSSES
 from secondorder.objective import DIFFERENCES
 from secondorder.options import SCIPY_NAMES, RunOptions
 from secondorder.problems import PROBLEMS
 from secondorder.status import REASONS
+from secondorder.updates import UPDATES
+from secondorder.updates.schedules import SCHEDULES
 
 PATH = pathlib.Path(__file__).parents[1] / "README.md"
 README = PATH.read_text(encoding="utf-8")
@@ -128,6 +131,23 @@ def test_the_table_of_fits_is_FITS():
             assert number(row["of length m"], n=n) == module.n_fit(n, module.Options())
         for surname in surnames(row["reference"]):
             assert surname in words_of(module)
+
+
+def test_the_table_of_updates_is_UPDATES():
+    assert [row["update"] for row in table("update")] == list(UPDATES)
+    for row in table("update"):
+        module = UPDATES[row["update"]]
+        options = module.Options()
+        assert (row["class"], int(row["state"])) == (module.NAME, len(module.STATE))
+        assert float(row["default lr"]) == options.lr
+        for surname in surnames(row["reference"]):
+            assert surname in words_of(module)
+
+
+def test_schedules_and_losses_are_all_named():
+    section = README[README.index("## First-order updates") :].split("\n## ")[0]
+    words = set(re.findall(r"\w+", section))
+    assert {name.replace("-", "_") for name in (*SCHEDULES, *LOSSES)} <= words
 
 
 def test_the_table_of_line_searches_is_LINE_SEARCHES():

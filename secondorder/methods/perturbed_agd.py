@@ -59,7 +59,7 @@ MOST = 64.0  # far out the gradient may be anything
 class Options(NamedTuple):
     """Options of perturbed accelerated gradient descent."""
 
-    patience: int = 500  # gradient steps that noise gets at the end, >= 1
+    patience: int = 500  # gradient steps that noise gets at the end, >= 0
     noise_seed: int = 0  # of all noise, >= 0
     delta0: float = 0.0  # length of the first step, >= 0; 0: |x|
     delta_max: float = math.inf  # longest step, > 0

@@ -46,7 +46,7 @@ class Options(NamedTuple):
     small: float = 1e-3  # noise where |g|_inf <= small |g(x0)|_inf, >= 0; 0: at the end only
     every: int = 50  # iterations from noise to noise, >= 1; t_thres of [1]
     radius: float = 1.0  # of the noise on the way, in units of |g| / L, > 0
-    patience: int = 500  # gradient steps that noise gets at the end, >= 1
+    patience: int = 500  # gradient steps that noise gets at the end, >= 0
     noise_seed: int = 0  # of all noise, >= 0
 
 

@@ -1,0 +1,118 @@
+"""FiniteSum: the mean of a term over the rows of data, as an objective of every method and of `fit`."""
+
+import numpy as np
+
+MAX_ARRAYS = 3
+
+
+def nothing(x):
+    """No regularizer."""
+    return 0.0
+
+
+def mean_over_one(term, regularizer):
+    """f(x, a, batch) for data of one array."""
+
+    def mean(x, a, batch):
+        s = 0.0
+        for k in range(batch[0]):
+            s += term(x, a[batch[k + 1]])
+        return s / batch[0] + regularizer(x)
+
+    return mean
+
+
+def mean_over_two(term, regularizer):
+    """f(x, a, b, batch) for data of two arrays."""
+
+    def mean(x, a, b, batch):
+        s = 0.0
+        for k in range(batch[0]):
+            s += term(x, a[batch[k + 1]], b[batch[k + 1]])
+        return s / batch[0] + regularizer(x)
+
+    return mean
+
+
+def mean_over_three(term, regularizer):
+    """f(x, a, b, c, batch) for data of three arrays."""
+
+    def mean(x, a, b, c, batch):
+        s = 0.0
+        for k in range(batch[0]):
+            s += term(x, a[batch[k + 1]], b[batch[k + 1]], c[batch[k + 1]])
+        return s / batch[0] + regularizer(x)
+
+    return mean
+
+
+class FiniteSum:
+    """f(x) = mean over i of term(x, row i) + regularizer(x).
+
+    Every method of `minimize` takes it in place of fun, with args left out: the full batch. `fit` makes stochastic
+    steps on it. Gradients and Hessian products are those of `minimize`: exact, generated from the source of the term.
+
+    Parameters
+    ----------
+    term : callable
+        ``term(x, row) -> float``, or ``term(x, row_a, row_b)`` for data of several arrays: plain Python that can be
+        differentiated (docs/differentiable.md), or an `@njit` function.
+    data : ndarray or tuple of up to three ndarrays
+        Of the same first length N; the term gets element i of each: a row of a matrix, a number of a vector.
+    regularizer : callable, optional
+        ``regularizer(x) -> float``, added once, whatever the batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the term is no function, or the data are no arrays of one first length.
+
+    Examples
+    --------
+    Logistic regression by a second-order method, and by stochastic steps:
+
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> random = np.random.default_rng(0)
+    >>> X = random.standard_normal((500, 3))
+    >>> y = (X @ [1.0, -2.0, 0.5] + 0.5 * random.standard_normal(500) > 0) * 1.0
+    >>> def term(w, row, label):
+    ...     z = np.dot(row, w)
+    ...     return np.logaddexp(0.0, z) - label * z
+    >>> risk = so.FiniteSum(term, (X, y), regularizer=lambda w: 0.01 * np.dot(w, w))
+    >>> exact = so.minimize(risk, np.zeros(3), method="newton-cg")
+    >>> fitted = so.fit(risk, np.zeros(3), method="adam", options={"lr": 0.02}, batch_size=50, epochs=30)
+    >>> bool(fitted.fun < exact.fun + 1e-3)
+    True
+    """
+
+    def __init__(self, term, data, regularizer=None):
+        if not callable(term):
+            raise TypeError(f"term must be callable as term(x, row); it is {term!r:.100}")
+        if regularizer is not None and not callable(regularizer):
+            raise TypeError(f"regularizer must be callable as regularizer(x); it is {regularizer!r:.100}")
+        data = data if isinstance(data, tuple) else (data,)
+        if not 1 <= len(data) <= MAX_ARRAYS:
+            raise ValueError(f"data must be one to {MAX_ARRAYS} arrays; there are {len(data)}")
+        self.data = tuple(np.ascontiguousarray(array) for array in data)
+        for array in self.data:
+            if array.dtype.kind not in "fiub" or array.ndim == 0:
+                raise TypeError(f"data must be arrays of real numbers with rows; one has type {array.dtype}")
+        lengths = {len(array) for array in self.data}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(f"the arrays of data must have the same first length, at least 1; they have {lengths}")
+        make = (mean_over_one, mean_over_two, mean_over_three)[len(data) - 1]
+        self.function = make(term, nothing if regularizer is None else regularizer)
+
+    def __len__(self):
+        return len(self.data[0])
+
+    def args_for(self, batch):
+        """The arguments of `function` beside x: the data and a batch, an array of int64 as in `updates.epochs`."""
+        return (*self.data, batch)
+
+    def as_objective(self):
+        """(function, args) of the full batch."""
+        batch = np.arange(-1, len(self))
+        batch[0] = len(self)
+        return self.function, self.args_for(batch)

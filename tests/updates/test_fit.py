@@ -1,0 +1,205 @@
+"""FiniteSum and fit: the same steps as a loop in NumPy, and what an epoch promises."""
+
+import math
+
+import numpy as np
+import pytest
+
+import secondorder as so
+from secondorder.updates import UPDATES
+from tests.naive.updates import NAIVE
+
+RANDOM = np.random.default_rng(4)
+N = 53
+X = RANDOM.standard_normal((N, 3))
+Y = (X @ [1.0, -2.0, 0.5] + 0.5 * RANDOM.standard_normal(N) > 0.0) * 1.0
+START = np.array([0.3, 0.1, -0.2])
+
+
+def term(w, row, label):
+    z = np.dot(row, w)
+    return np.logaddexp(0.0, z) - label * z
+
+
+def ridge(w):
+    return 0.01 * np.dot(w, w)
+
+
+RISK = so.FiniteSum(term, (X, Y), regularizer=ridge)
+
+
+def naive_gradient(w, rows):
+    z = X[rows] @ w
+    return X[rows].T @ (1.0 / (1.0 + np.exp(-z)) - Y[rows]) / len(rows) + 0.02 * w
+
+
+def naive_value(w, rows=slice(None)):
+    z = X[rows] @ w
+    return np.mean(np.logaddexp(0.0, z) - Y[rows] * z) + 0.01 * w @ w
+
+
+def naive_fit(name, options, size, epochs, drop_last=False):
+    """Batches in order; x and the mean of f over an epoch's rows."""
+    step, w, losses = NAIVE[name](3, **options), START, []
+    limit = N - N % size if drop_last else N
+    for _ in range(epochs):
+        total = 0.0
+        for begin in range(0, limit, size):
+            rows = np.arange(begin, min(begin + size, limit))
+            f = naive_value(w, rows)
+            w, total = step(w, naive_gradient(w, rows), f, None), total + f * len(rows)
+        losses.append(total / limit)
+    return w, np.array(losses)
+
+
+ADAM = {"lr": 0.02, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "eps_root": 0.0, "eps_hat": False}
+
+
+@pytest.mark.parametrize("size", [1, 10, 53, 100])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_an_epoch_is_the_loop_over_batches(size, drop_last):
+    found = so.fit(RISK, START, "adam", options=ADAM, batch_size=size, epochs=3, shuffle=False, drop_last=drop_last)
+    x, losses = naive_fit("adam", ADAM, min(size, N), 3, drop_last)
+    assert np.allclose(found.x, x, rtol=1e-11, atol=1e-13)
+    assert np.allclose(found.history["loss"], losses, rtol=1e-12)
+    per_epoch = N // min(size, N) if drop_last else math.ceil(N / min(size, N))
+    assert (found.epochs, found.steps, found.stopped) == (3, 3 * per_epoch, "epochs")
+    assert found.fun == pytest.approx(naive_value(x), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_every_rule_lowers_the_loss(name):
+    rate = {} if "rprop" in name else {"lr": {"adadelta": 5.0, "adagrad": 0.3, "delta-bar-delta": 0.01}.get(name, 0.03)}
+    found = so.fit(RISK, START, name, options=rate, batch_size=27, epochs=15)
+    assert found.fun < 0.95 * naive_value(START)
+    assert found.stopped == "epochs" and found.steps == 30
+
+
+def test_an_epoch_sees_every_row_once_in_a_new_order():
+    # the gradient of row i is e_i: each number of x moves by lr / batch once an epoch
+    n = 40
+    rows = so.FiniteSum(lambda x, row: np.dot(x, row), np.eye(n))
+    seen = []
+    so.fit(
+        rows, np.zeros(n), "sgd", options={"lr": 1.0}, batch_size=1, epochs=3, callback=lambda k, x, f: seen.append(x)
+    )
+    for k, x in enumerate(seen, 1):
+        assert np.array_equal(x, np.full(n, -float(k)))
+    ordered, shuffled = (
+        so.fit(rows, np.zeros(n), "momentum", options={"lr": 1.0}, batch_size=1, epochs=1, shuffle=shuffle)
+        for shuffle in (False, True)
+    )
+    weights = ordered.x  # rows seen early have moved longest
+    assert np.all(np.diff(weights) > 0.0)
+    assert np.allclose(np.sort(shuffled.x), weights) and not np.array_equal(shuffled.x, weights)
+
+
+def test_a_seed_says_everything():
+    def run(seed, **more):
+        return so.fit(RISK, START, "sgd", options={"lr": 0.1, "gradient_noise": 0.1} | more, seed=seed, batch_size=8)
+
+    assert np.array_equal(run(1).x, run(1).x)
+    assert not np.array_equal(run(1).x, run(2).x)
+
+
+def test_the_full_batch_is_an_objective_of_every_method():
+    exact = so.minimize(
+        lambda w, X, Y: np.mean(np.logaddexp(0.0, X @ w) - Y * (X @ w)) + 0.01 * np.dot(w, w), START, (X, Y)
+    )
+    for method in ("l-bfgs", "newton-cg", "bfgs", "adam"):
+        found = so.minimize(RISK, START, method=method, options={"lr": 0.1} if method == "adam" else None)
+        assert found.success and np.allclose(found.x, exact.x, atol=1e-5)
+        assert found.fun == pytest.approx(naive_value(found.x), rel=1e-12)
+    steps = so.fit(RISK, START, "sgd", options={"lr": 0.5}, batch_size=N, epochs=5, shuffle=False)
+    descent = so.minimize(RISK, START, method="sgd", options={"lr": 0.5, "maxiter": 5})
+    assert np.allclose(steps.x, descent.x, rtol=1e-13)
+
+
+def test_schedules_count_steps():
+    schedule = so.schedules.step_decay(0.5, 0.1, every=6)  # an epoch of 53 rows has 6 batches of 10
+    found = so.fit(RISK, START, "sgd", schedule=schedule, batch_size=10, epochs=2, shuffle=False)
+    first, _ = naive_fit("sgd", {"lr": 0.5}, 10, 1)
+    w = first
+    for begin in range(0, N, 10):
+        w = w - 0.05 * naive_gradient(w, np.arange(begin, min(begin + 10, N)))
+    assert np.allclose(found.x, w, rtol=1e-12)
+
+
+def test_validation_keeps_the_best_epoch_and_stops_early():
+    scores = iter([3.0, 2.0, 1.0, 4.0, 5.0, 6.0])
+    seen = []
+    found = so.fit(
+        RISK,
+        START,
+        "sgd",
+        options={"lr": 0.1},
+        epochs=6,
+        patience=2,
+        validation=lambda x: next(scores),
+        callback=lambda k, x, loss: seen.append(x),
+    )
+    assert (found.stopped, found.epochs) == ("early stopping", 5)
+    assert found.history["validation"].tolist() == [3.0, 2.0, 1.0, 4.0, 5.0]
+    assert np.array_equal(found.x, seen[2]) and found.fun == pytest.approx(naive_value(seen[2]), rel=1e-12)
+    other = so.FiniteSum(term, (X[:20], Y[:20]))
+    on_sum = so.fit(RISK, START, "sgd", options={"lr": 0.1}, epochs=2, validation=other)
+    z = X[:20] @ on_sum.x
+    assert np.min(on_sum.history["validation"]) == pytest.approx(np.mean(np.logaddexp(0.0, z) - Y[:20] * z), rel=1e-12)
+
+
+def test_runs_end_truthfully():
+    def stop(k, x, loss):
+        if k == 1:
+            raise StopIteration
+
+    options = {"lr": 0.1}
+    assert so.fit(RISK, START, "sgd", options=options, callback=stop).stopped == "callback"
+    none = so.fit(RISK, START, "sgd", options=options, time_limit=0.0, epochs=1000)
+    assert none.stopped == "time limit" and none.epochs == 1
+    cliff = so.FiniteSum(lambda x, row: np.exp(x[0] * x[0] * row), np.ones(8))
+    fallen = so.fit(cliff, [1.0], "sgd", options={"lr": 100.0}, epochs=3)
+    assert fallen.stopped == "not finite" and np.array_equal(fallen.x, [1.0]) and math.isfinite(fallen.fun)
+
+
+def test_data_of_one_and_of_three_arrays():
+    one = so.FiniteSum(lambda x, a: (x[0] - a) ** 2, np.arange(5.0))
+    assert so.minimize(one, [0.0]).x[0] == pytest.approx(2.0)
+    three = so.FiniteSum(
+        lambda x, a, b, c: c * (x[0] * a - b) ** 2, (np.ones(3), np.array([1.0, 2.0, 9.0]), np.array([1, 1, 0]))
+    )
+    assert so.minimize(three, [0.0]).x[0] == pytest.approx(1.5)
+
+
+def test_lookahead_works_on_steps():
+    found = so.fit(
+        RISK, START, so.SGD(lr=0.5, lookahead=2, lookahead_alpha=0.25), batch_size=N, epochs=4, shuffle=False
+    )
+    w = slow = START
+    for k in range(1, 5):
+        w = w - 0.5 * naive_gradient(w, np.arange(N))
+        if k % 2 == 0:
+            w = slow = slow + 0.25 * (w - slow)
+    assert np.allclose(found.x, w, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: so.FiniteSum(1.0, X), "term must be callable"),
+        (lambda: so.FiniteSum(term, (X, Y[:-1])), "same first length"),
+        (lambda: so.FiniteSum(term, (X, Y, Y, Y)), "one to 3 arrays"),
+        (lambda: so.FiniteSum(term, X[:0]), "at least 1"),
+        (lambda: so.FiniteSum(term, X, regularizer=0.1), "regularizer must be callable"),
+        (lambda: so.fit(term, START), "needs a FiniteSum"),
+        (lambda: so.fit(RISK, START, batch_size=0), "batch_size=0 must be at least 1"),
+        (lambda: so.fit(RISK, START, epochs=0.5), "epochs=0.5 must be a whole number"),
+        (lambda: so.fit(RISK, START, "bfgs"), "bfgs"),
+        (lambda: so.fit(RISK, START, patience=2), "needs validation"),
+        (lambda: so.fit(RISK, START, so.Adam(), options={"lr": 0.1}), "has its own"),
+        (lambda: so.fit(RISK, START, options={"lr": 0.1}, schedule=so.schedules.constant(0.1)), "schedule="),
+        (lambda: so.fit(RISK, START, callback=1), "callback must be callable"),
+    ],
+)
+def test_wrong_arguments_are_named(make, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        make()
