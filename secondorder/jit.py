@@ -727,6 +727,10 @@ if JIT_DISABLED:
         """The array in another shape."""
         return array.reshape(shape)
 
+    def flattened(array):
+        """Its entries in order."""
+        return array.reshape(array.size)
+
     def fixed_tuple(array, n):
         """The first n elements."""
         return tuple(array[:n])
@@ -851,6 +855,18 @@ else:
             )
 
         return result(array, shape), codegen
+
+    @intrinsic
+    def flattened(typingctx, array):
+        """The entries in order of an array that is contiguous or came from `floats_at`: a word follows the other."""
+        result = types.Array(array.dtype, 1, array.layout if array.layout == "C" else "A")
+
+        def codegen(context, builder, sig, args):
+            old = context.make_array(sig.args[0])(context, builder, args[0])
+            stride = cgutils.unpack_tuple(builder, old.strides)[-1]
+            return _array_at(context, builder, result, old.data, [old.nitems], stride)
+
+        return result(array), codegen
 
     @intrinsic
     def atomic_load(typingctx, array, index):

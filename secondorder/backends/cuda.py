@@ -31,7 +31,7 @@ def check_available():
 
 
 def register_extremum(builtin, compare):
-    """min or max of two numbers on CUDA, as on the CPU: the first one unless the second one is less (or greater)."""
+    """min or max of two or three numbers on CUDA, as on the CPU: the first unless a later one is less (or greater)."""
     from numba.cuda.cudadecl import registry as typing  # the simulator has none of these
     from numba.cuda.cudaimpl import registry as lowering
 
@@ -39,21 +39,24 @@ def register_extremum(builtin, compare):
         key = builtin
 
         def generic(self, args, kws):
-            if len(args) != 2 or kws or not all(isinstance(kind, types.Number) for kind in args):
+            if len(args) not in (2, 3) or kws or not all(isinstance(kind, types.Number) for kind in args):
                 return None
             kind = self.context.unify_types(*[types.unliteral(kind) for kind in args])
-            return signature(kind, kind, kind)
+            return signature(kind, *[kind] * len(args))
 
     typing.register_global(builtin, types.Function(Extremum))
     sign = "<" if compare is operator.lt else ">"
 
     def lower(context, builder, sig, args):
-        a, b = args
         ordered = builder.fcmp_ordered if isinstance(sig.return_type, types.Float) else builder.icmp_signed
-        return builder.select(ordered(sign, b, a), b, a)
+        found = args[0]
+        for other in args[1:]:
+            found = builder.select(ordered(sign, other, found), other, found)
+        return found
 
     for kind in (types.float64, types.float32, types.int64, types.int32):
         lowering.lower(builtin, kind, kind)(lower)
+        lowering.lower(builtin, kind, kind, kind)(lower)
 
 
 if not config.ENABLE_CUDASIM:

@@ -47,7 +47,7 @@ from secondorder.control import (
     stopped,
     stopping_test,
 )
-from secondorder.jit import leaf, loop
+from secondorder.jit import flattened, leaf, loop
 from secondorder.krylov.lanczos import memory_size
 from secondorder.linalg.vectors import copy, dot, norm_inf, scale
 from secondorder.methods.region import after_rejection, try_step
@@ -134,7 +134,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     n, counts, values = x.shape[0], control.counts, control.values
     g, gt, xt, s, d = work[0], work[1], work[2], work[3], work[4]
     y, r, p, bp, last = work[5], work[6], work[7], work[8], work[9]
-    certificate = work.reshape(work.size)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE]
+    certificate = flattened(work)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE]
     V = work[N_VECTORS + N_CERTIFICATE : N_VECTORS + N_CERTIFICATE + enough_steps(n, options) + 1]
     size, L, rejections, oracles, alpha = 0.0, 0.0, 0, 0, 1.0
     plan = Plan(0.0, 0.0, False)

@@ -28,7 +28,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import GNORM, N_ITER, F, accept, stopped, stopping_test
-from secondorder.jit import leaf, loop
+from secondorder.jit import leaf, loop, reshaped
 from secondorder.krylov.ends import MAX_STEPS
 from secondorder.krylov.lanczos import BREAKDOWN, lanczos_step, memory_size, ritz_pairs
 from secondorder.linalg.eigen import implicit_ql
@@ -66,7 +66,7 @@ def n_memory(n, options):
 @leaf
 def coupling(alpha, beta, k, floor, scratch):
     """beta_k |h_k| / |g| in the space of dimension k; inf if T is not finite. scratch (4 k,)."""
-    w, e, ends = scratch[:k], scratch[k : 2 * k], scratch[2 * k : 4 * k].reshape(k, 2)
+    w, e, ends = scratch[:k], scratch[k : 2 * k], reshaped(scratch[2 * k : 4 * k], (k, 2))
     copy(alpha[:k], w)
     copy(beta[:k], e)
     for i in range(k):
@@ -116,7 +116,7 @@ def absolute_step(V, k, norm, gnorm, floor, memory, d):
     """d <- the step 3. False: T is 0 or not finite."""
     m = V.shape[0] - 1
     ritz = ritz_pairs(MAX_STEPS, k, norm, m, memory)
-    w, Z, h = memory[:k], memory[4 * m : 4 * m + k * k].reshape(k, k), memory[2 * m : 2 * m + k]
+    w, Z, h = memory[:k], reshaped(memory[4 * m : 4 * m + k * k], (k, k)), memory[2 * m : 2 * m + k]
     top = max(abs(ritz.smallest), abs(ritz.largest))
     if not 0.0 < top < math.inf:
         return False

@@ -31,6 +31,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import GNORM, MAX_ITER, N_ITER, STOP, F, accept, left_saddle, stopped, stopping_test
+from secondorder.jit import flattened
 from secondorder.krylov.lanczos import memory_size
 from secondorder.linalg.vectors import copy, dot, norm_inf, scale
 from secondorder.methods.region import after_rejection, try_step
@@ -83,7 +84,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     """Minimise fun from x (n,), in place; on entry work[0] is the gradient at x and control.values[F] is f(x)."""
     n, counts, values, m = x.shape[0], control.counts, control.values, min(2 * x.shape[0], options.m)
     g, gt, xt, s, r = work[0], work[1], work[2], work[3], work[4]
-    certificate = work.reshape(work.size)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE]
+    certificate = flattened(work)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE]
     rows = work[N_VECTORS + N_CERTIFICATE : N_VECTORS + N_CERTIFICATE + m + 1]
     path = path_in(memory, m)
     delta, rejections, oracles, curvature, size, eps, k = options.delta0, 0, 0, 0.0, 0.0, 0.0, 0

@@ -28,7 +28,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import hessian, product, stopped
-from secondorder.jit import inlined, leaf, loop
+from secondorder.jit import inlined, leaf, loop, reshaped
 from secondorder.krylov.ends import CONVERGED
 from secondorder.krylov.lanczos import BREAKDOWN, lanczos_step, memory_size, ritz_pairs, ritz_vector
 from secondorder.linalg.cholesky import cholesky
@@ -218,7 +218,7 @@ def least_ritz(alpha, beta, steps, scratch):
     for i in range(steps):
         last[i] = 0.0
     last[steps - 1] = 1.0
-    if not implicit_ql(d, e, last.reshape(steps, 1)):
+    if not implicit_ql(d, e, reshaped(last, (steps, 1))):
         return math.nan, math.inf, math.nan
     k, top = 0, d[0]
     for i in range(1, steps):
