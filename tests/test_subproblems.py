@@ -296,6 +296,16 @@ def test_exact_cubic_steps_are_exact(name, n, hard):
             assert abs(length - np.linalg.norm(s)) <= 1e-8 * length
 
 
+@pytest.mark.parametrize("sigma", [1e-14, 1e-17, 1e-40, 1e-100])
+def test_a_cubic_term_that_is_lost_in_rounding_leaves_the_newton_step(sigma):
+    H, g = problem("definite", 5, False)
+    newton = -np.linalg.solve(H, g)
+    for solver in (cubic_by_eigenvectors, cubic_by_gltr):
+        s, pred, length = solver(H, g, sigma)
+        assert np.allclose(s, newton, rtol=0.0, atol=1e-6 * np.linalg.norm(newton))
+        assert pred == pytest.approx(-0.5 * g @ newton, rel=1e-6) and length == pytest.approx(np.linalg.norm(newton))
+
+
 @every
 def test_a_step_in_a_subspace_is_the_best_there(name, n, hard):
     H, g = problem(name, n, hard)

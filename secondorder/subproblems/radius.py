@@ -26,6 +26,7 @@ import math
 
 from secondorder.jit import leaf
 
+EPS = 2.0**-52
 POOR, GOOD = 0.25, 0.75  # [1] section 6.1
 SHRINK_MOST, SHRINK_LEAST = 0.1, 0.5  # [2] p. 144
 GROW, RELAX = 2.5, 0.2  # the radius, the weight of a cubic term, after a good step
@@ -80,6 +81,11 @@ def next_radius(delta, length, rho, f, ft, slope, delta_max):
 
 @leaf
 def relaxed(sigma, rho, pred, length):
-    """The weight of the cubic term after a good step of this length, whose model, the term included, promised pred."""
-    quadratic = pred + sigma * length * length * length / 3.0
-    return sigma * (RELEASE if abs(rho * pred - quadratic) <= FAITHFUL * quadratic else RELAX)
+    """The weight of the cubic term after a good step of this length, whose model, the term included, promised pred.
+
+    Not below what the rounding of the quadratic part is at this length: it would only come to 0.
+    """
+    cube = length * length * length
+    quadratic = pred + sigma * cube / 3.0
+    factor = RELEASE if abs(rho * pred - quadratic) <= FAITHFUL * quadratic else RELAX
+    return max(factor * sigma, min(sigma, EPS * quadratic / cube))

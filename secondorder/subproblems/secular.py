@@ -31,6 +31,7 @@ from secondorder.jit import leaf
 
 MAX_NEWTON = 100  # quadratic convergence: some five are usual
 ACCURACY = 1e-12  # of |y|, relative
+EPS = 2.0**-52
 
 
 @leaf
@@ -118,7 +119,7 @@ def cubic(w, c, sigma, y):
         return pred - sigma * norm * norm * norm / 3.0, norm
     for _ in range(MAX_NEWTON):
         lam, norm = mu - w[0], math.sqrt(p2)
-        if not lam < (1.0 - ACCURACY) * sigma * norm:
+        if not lam < (1.0 - ACCURACY) * sigma * norm or sigma * norm <= EPS * mu:  # lambda is lost in mu = lambda + w_1
             break
         mu += (sigma / lam - 1.0 / norm) / (q / norm + sigma / lam / lam)
         p2, q = sums(w, c, mu)
