@@ -86,7 +86,8 @@ class Certificate(NamedTuple):
     verdict : str
         "minimum": H is positive definite, beyond rounding. "saddle": lambda_min < -tolerance |H|; "maximum": so are all
         eigenvalues. "degenerate": neither, H is flat in a direction, and higher derivatives decide. "unknown": H is not
-        finite, or was not looked at, as with escapes by gradients alone. Of `certify` and `classify` also "not stationary".
+        finite, or was not looked at, as with escapes by gradients alone. Of `certify` and `classify` also "not
+        stationary".
     lambda_min : float
         The smallest eigenvalue of H; where `bound` is "cholesky", a lower bound of it.
     bound : str
