@@ -4,7 +4,6 @@ import difflib
 import math
 from typing import NamedTuple
 
-from secondorder.escapes import ESCAPES
 from secondorder.jit import JIT_DISABLED
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import MAX_WINDOW, SearchOptions
@@ -191,6 +190,8 @@ def check(cls, given):
 
 def escape_name(value):
     """The name of an escape as the table has it."""
+    from secondorder.escapes import ESCAPES  # on use: runs that name none don't wait for it
+
     if not isinstance(value, str):
         raise TypeError(f"option escape={value!r} must be a name. Known: {', '.join(ESCAPES)}")
     lookup("option escape", value, ESCAPES)

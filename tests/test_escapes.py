@@ -26,6 +26,8 @@ pytestmark = pytest.mark.timeout(240)
 BY_CURVATURE = ("curvature", "neon", "neon2")
 GRADIENTS = [name for name, module in ESCAPES.items() if module.NEEDS == "gradients"]
 FIRST_ORDER = [name for name, module in METHODS.items() if module.NEEDS == ("grad",)]
+# newton-cg-capped has an oracle of its own that makes m = 300 products, whatever it finds
+BY_PRODUCTS = [name for name in SECOND_ORDER if "hvp" in METHODS[name].NEEDS and name != "newton-cg-capped"]
 PERTURBED = [name for name in FIRST_ORDER if hasattr(METHODS[name], "PERTURBS")]
 
 
@@ -187,17 +189,15 @@ def test_gradients_find_the_way_out_with_1000_variables(name, index):
 
 
 @pytest.mark.parametrize("index", [1, 40, 400])
-@pytest.mark.parametrize("method", ["newton-cg", "trust-krylov", "saddle-free-newton", "trust-ncg-capped"])
+@pytest.mark.parametrize("method", BY_PRODUCTS)
 def test_a_saddle_of_1000_variables_is_left_within_200_products(method, index):
-    w, left = diagonal(1000, index), []
-
-    def callback(intermediate_result):
-        left.append(intermediate_result)
+    def callback(x):
         raise StopIteration
 
-    objective = Objective(diagonal_grad, hvp=diagonal_hvp)
-    result = minimize(objective, np.zeros(1000), (w,), method, callback=callback, options={"maxiter": 1})
-    assert result.nhev <= 300 and result.fun < 0.0 and result.nescape == 1
+    w, objective = diagonal(1000, index), Objective(diagonal_grad, hvp=diagonal_hvp)
+    result = minimize(objective, np.zeros(1000), (w,), method, callback=callback)
+    assert result.nhev <= 200
+    assert result.nescape == 1 and result.fun < 0.0
 
 
 # ------------------------------------------------------------------------------------------------- degenerate points

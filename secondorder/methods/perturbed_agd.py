@@ -10,6 +10,7 @@ Minimise f: R^n -> R. With g = grad f(x), v the last step, k the steps since mom
     4.  else x+ = y - grad f(y) / L, L doubled until f(x+) <= f(y) - 0.4 |grad f(y)|^2 / L, or, where that is next to
         nothing of f, |change of grad f| <= L |x+ - y|;   v = x+ - x
     5.  momentum is forgotten where v leads up, v'grad f(y) > 0                                  ([3])
+        or is longer than delta_max
 
 Differs from [1]: its constants follow from bounds on the derivatives of f, which nobody knows. Here L is found by 4
 and falls between steps; the momentum of 2 needs no condition number; 3 asks for no more than f proves, and steps
@@ -181,7 +182,7 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
             least = min(least, dot(gt, gt))
             k = k + 1
             axpby(1.0, xt, -1.0, x, v)
-            if dot(v, gy) > 0.0:  # 5
+            if dot(v, gy) > 0.0 or dot(v, v) > options.delta_max * options.delta_max:  # 5
                 k = 0
             f = accept(x, f, xt, ft, 1.0 / L, slope, control)
             L = smaller(L, gy, gt)
