@@ -22,6 +22,7 @@ def everywhere(monkeypatch):
     monkeypatch.setattr(fission, "BLOCK", 2)
     monkeypatch.setattr(fission, "FEWEST", 0)
     monkeypatch.setattr(fission, "MOST_KEPT", 1000)
+    monkeypatch.setattr(fission, "MOST_ROWS", 1000)
     monkeypatch.setattr(fission, "is_costly", is_no_sum)
 
 
