@@ -11,6 +11,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
     floats_at, integers_at, booleans_at, reshaped   arrays in memory that is there already
+    local_floats, local_integers, local_booleans    small arrays on the stack
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
     plus(a, b)              a + b, which LLVM may put in another order with other such additions
@@ -735,6 +736,18 @@ if JIT_DISABLED:
         """The first n elements."""
         return tuple(array[:n])
 
+    def local_floats(rows, columns):
+        """An array whose entries may be anything."""
+        return np.empty((rows, columns))
+
+    def local_integers(rows, columns):
+        """The same, of int64."""
+        return np.empty((rows, columns), np.int64)
+
+    def local_booleans(rows, columns):
+        """The same, of bool."""
+        return np.empty((rows, columns), np.bool_)
+
 else:
     fixed_tuple = to_fixed_tuple
 
@@ -839,6 +852,31 @@ else:
         return array._getvalue()
 
     floats_at, integers_at, booleans_at = map(_carver, (f8, types.int64, types.boolean))
+
+    def _local(dtype):
+        """Intrinsic: (rows, columns), both literal -> an array on the stack, whose entries may be anything.
+
+        It takes no time to make, and LLVM knows that nothing else lies there. Valid until the function returns.
+        """
+
+        @intrinsic(prefer_literal=True)
+        def local(typingctx, rows, columns):
+            if not all(isinstance(n, types.IntegerLiteral) for n in (rows, columns)):
+                raise TypingError("the size of a local array must be literal")
+
+            def codegen(context, builder, sig, args):
+                lengths = [context.get_constant(types.intp, n.literal_value) for n in (rows, columns)]
+                entry = context.get_data_type(dtype)
+                data = cgutils.alloca_once(builder, entry, size=rows.literal_value * columns.literal_value)
+                data.align = 64  # vectors then lie in one line of the cache
+                stride = context.get_constant(types.intp, context.get_abi_sizeof(entry))
+                return _array_at(context, builder, sig.return_type, data, lengths, stride)
+
+            return types.Array(dtype, 2, "C")(rows, columns), codegen
+
+        return local
+
+    local_floats, local_integers, local_booleans = map(_local, (f8, types.int64, types.boolean))
 
     @intrinsic
     def reshaped(typingctx, array, shape):

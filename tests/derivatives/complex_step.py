@@ -17,7 +17,7 @@ import warnings
 import numpy as np
 import scipy.special
 
-from secondorder import elementary
+from secondorder import elementary, jit
 from secondorder.jit import plus
 
 STEP = 1e-30
@@ -67,6 +67,9 @@ def analytic(value, known):
         return Module(math, MATH)
     if value is plus:
         return operator.add
+    for name, made in LOCAL_ARRAYS.items():
+        if value is getattr(jit, name):
+            return twin(made, known)
     if isinstance(getattr(value, "py_func", value), types.FunctionType):
         return twin(value, known)
     for table, module in ((MATH, math), (NUMPY, np)):
@@ -134,6 +137,14 @@ def array(value, dtype=None):
 
 def full(shape, value):
     return np.full(shape, value, dtype=complex)
+
+
+def local(dtype):
+    """In the interpreter, what makes an array on the stack of a compiled function."""
+    return lambda rows, columns: np.empty((rows, columns), dtype)
+
+
+LOCAL_ARRAYS = {"local_floats": local(np.float64), "local_integers": local(np.int64), "local_booleans": local(np.bool_)}
 
 
 def real(function):

@@ -68,7 +68,7 @@ def derive(function, args, compiled=False):
 
 def run(text, name):
     """The function that a text defines."""
-    names = {"np": np, "math": math, "grow": plain(grow), **text.named}
+    names = {"np": np, "math": math, "grow": plain(grow), **complex_step.LOCAL_ARRAYS, **text.named}
     exec(text.source, names)
     return names[name]
 

@@ -2,10 +2,13 @@
 
 import math
 
+import numba
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 import secondorder as so
+from secondorder import jit
 from secondorder.derivatives.autodiff import fission
 from secondorder.derivatives.autodiff.ir import FLOAT, Op
 from tests.derivatives import corpus, fuzzer
@@ -22,6 +25,7 @@ def everywhere(monkeypatch):
     monkeypatch.setattr(fission, "BLOCK", 2)
     monkeypatch.setattr(fission, "FEWEST", 0)
     monkeypatch.setattr(fission, "MOST_KEPT", 1000)
+    monkeypatch.setattr(fission, "MOST_ROWS", 1000)
     monkeypatch.setattr(fission, "is_costly", is_no_sum)
 
 
@@ -101,6 +105,37 @@ def test_costly_functions_are_parted_from_what_keeps_a_loop_scalar(text):
 @pytest.mark.parametrize("why", LEFT)
 def test_a_loop_is_left_alone_where(why):
     assert "// 128" not in text_of_value(LEFT[why])
+
+
+def test_a_loop_that_would_keep_more_than_a_stack_holds_is_left_alone(monkeypatch):
+    args = corpus.arguments(PROGRAMS[0][1])
+    assert "kept" in derive(PROGRAMS[0][0], args).sources[0]
+    monkeypatch.setattr(fission, "MOST_ROWS", 0)
+    assert "kept" not in derive(PROGRAMS[0][0], args).sources[0]
+
+
+# ------------------------------------------------------------------------------------------------- local arrays
+
+
+@numba.njit
+def on_the_stack(n):
+    a, b = jit.local_floats(2, 5), jit.local_floats(1, 5)
+    c, d = jit.local_integers(1, 5), jit.local_booleans(1, 5)
+    for i in range(n):
+        a[0, i], a[1, i], b[0, i], c[0, i], d[0, i] = 0.5 * i, 1.0 * i, 2.0 * i, 4 * i, i % 2 == 0
+    return [(a[0, i], a[1, i], b[0, i], c[0, i], d[0, i]) for i in range(n)], a.shape
+
+
+def test_local_arrays_do_not_overlap():
+    entries, shape = on_the_stack(5)
+    assert entries == [(0.5 * i, 1.0 * i, 2.0 * i, 4 * i, i % 2 == 0) for i in range(5)]
+    assert shape == (2, 5)
+
+
+@pytest.mark.skipif(jit.JIT_DISABLED, reason="nothing is compiled")
+def test_the_size_of_a_local_array_must_be_known_to_the_compiler():
+    with pytest.raises(TypingError, match="must be literal"):
+        numba.njit(lambda n: jit.local_floats(1, n)[0, 0])(5)
 
 
 # ------------------------------------------------------------------------------------------------------- numbers

@@ -27,9 +27,10 @@ from secondorder.derivatives.autodiff.sums import additions
 WIDTH = 100  # an expression longer than this gets a name
 DTYPE = {"f": "", "i": ", np.int64", "b": ", np.bool_"}
 RESERVED = {"np", "math", "grow", "range", "abs", "max", "min", "int", "float", "bool"}
-RESERVED |= {"elementary", "plus", "in_kernels"}
+RESERVED |= {"elementary", "plus", "in_kernels", "local_floats", "local_integers", "local_booleans"}
 PLUS = ("plus", "f")  # the row for additions whose order is free
 PLACED = {"f": "floats_at", "i": "integers_at", "b": "booleans_at"}
+LOCAL = {"f": "local_floats", "i": "local_integers", "b": "local_booleans"}
 
 
 class Text:
@@ -245,6 +246,9 @@ class Text:
             self.line(f"{self.name(op.result)} = np.empty(256{DTYPE[scalar]})")
             return
         texts = [self.text(d) for d in op.shape]
+        if op.local:
+            self.line(f"{self.name(op.result)} = {LOCAL[scalar]}({', '.join(texts)})")
+            return
         shape = texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
         if op.fill is None:
             made = f"np.empty({shape}{DTYPE[scalar]})"

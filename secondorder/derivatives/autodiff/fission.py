@@ -9,7 +9,8 @@ value that is handed on from pass to pass. In such company each of them waits fo
                                         for k in range(m): kept[k] = exp(kept[k])
                                         for k in range(m): i = first + k; t = kept[k]; B
 
-in blocks of passes, so that what is kept stays in the cache nearest to the processor.
+in blocks of passes, so that what is kept has room on the stack, which costs nothing, and in the cache nearest to the
+processor.
 
 Each op of the body gets a number, its part; parts run one after another. That is what the body did if no op comes in an
 earlier part than what it needs or must follow [1]: in the same pass what makes its operands, in any pass the other of
@@ -60,6 +61,7 @@ from secondorder.derivatives.autodiff.sums import is_sum
 
 BLOCK = 128  # passes: 1 kB for a value that is kept; derivatives_table.py, logistic, 2026-11: 32 to 256 within 13 %
 FEWEST = 8  # passes of a loop that is worth it: what the widest vectors hold
+MOST_ROWS = 64  # of values kept at the same time: 64 kB of a stack, of which threads have 512 kB on some systems
 MOST_KEPT = 4  # values to keep for each costly one: beyond, memory traffic eats what vectors gain
 
 
@@ -76,7 +78,7 @@ def split_in(program, block, rooms):
     for op in list(block):
         may_be = isinstance(op, Loop) and may_be_split(op)
         parts = Parts(op, memory_groups(program), naturals(program)) if may_be else None
-        if may_be and parts.worthwhile():
+        if may_be and parts.worthwhile() and rooms.has_room(parts.kept()):
             with rooms.for_values(parts.kept()) as room:
                 position = block.index(op)
                 block[position : position + 1] = Splitting(parts, room).made.block
@@ -359,7 +361,11 @@ class Rooms:
     def arrays(self):
         """The ops that make them."""
         shapes = {scalar: (Const(most), Const(BLOCK)) for scalar, most in self.most.items() if most}
-        return [Alloc(self.array[scalar], shape) for scalar, shape in shapes.items()]
+        return [Alloc(self.array[scalar], shape, local=True) for scalar, shape in shapes.items()]
+
+    def has_room(self, values):
+        """Are there rows for so many more?"""
+        return sum(self.taken.values()) + len(values) <= MOST_ROWS
 
     @contextlib.contextmanager
     def for_values(self, values):

@@ -122,6 +122,7 @@ class Alloc:
     shape: tuple
     fill: Value | None = None  # None: uninitialized
     stack: bool = False  # grows
+    local: bool = False  # of two axes of known lengths, on the function's own stack
     start: Value | None = None  # the word of the workspace that it starts at, where there is one
     where: Place | None = None
 

@@ -40,7 +40,7 @@ import numpy as np
 from secondorder import elementary
 from secondorder.derivatives.autodiff import in_kernels
 from secondorder.derivatives.autodiff.tapes import grow
-from secondorder.jit import plus
+from secondorder.jit import local_booleans, local_floats, local_integers, plus
 
 '''
 
