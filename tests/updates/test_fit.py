@@ -161,6 +161,31 @@ def test_runs_end_truthfully():
     assert fallen.stopped == "not finite" and np.array_equal(fallen.x, [1.0]) and math.isfinite(fallen.fun)
 
 
+def test_variance_reduction_is_svrg():
+    found = so.fit(
+        RISK, START, "sgd", options={"lr": 0.3}, batch_size=10, epochs=3, shuffle=False, variance_reduction="svrg"
+    )
+    w = START
+    for _ in range(3):
+        anchor, mu = w, naive_gradient(w, np.arange(N))
+        for begin in range(0, N, 10):
+            rows = np.arange(begin, min(begin + 10, N))
+            w = w - 0.3 * (naive_gradient(w, rows) - naive_gradient(anchor, rows) + mu)
+    assert np.allclose(found.x, w, rtol=1e-12)
+
+
+def test_with_variance_reduction_a_fixed_rate_leads_to_the_minimum():
+    minimum = so.minimize(RISK, START, method="newton-cg").x
+
+    def error(**more):
+        options = {"lr": 0.5}
+        found = so.fit(RISK, START, "sgd", options=options, batch_size=5, epochs=60, **more)
+        return np.linalg.norm(found.x - minimum)
+
+    assert error(variance_reduction="svrg") < 1e-6
+    assert error() > 1e-3
+
+
 def test_data_of_one_and_of_three_arrays():
     one = so.FiniteSum(lambda x, a: (x[0] - a) ** 2, np.arange(5.0))
     assert so.minimize(one, [0.0]).x[0] == pytest.approx(2.0)
@@ -198,6 +223,7 @@ def test_lookahead_works_on_steps():
         (lambda: so.fit(RISK, START, so.Adam(), options={"lr": 0.1}), "has its own"),
         (lambda: so.fit(RISK, START, options={"lr": 0.1}, schedule=so.schedules.constant(0.1)), "schedule="),
         (lambda: so.fit(RISK, START, callback=1), "callback must be callable"),
+        (lambda: so.fit(RISK, START, variance_reduction="saga"), "variance_reduction='saga'"),
     ],
 )
 def test_wrong_arguments_are_named(make, words):
