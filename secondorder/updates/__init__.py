@@ -12,7 +12,8 @@ A rule's module has
     advance     (k, lr, f, measured, options, memory, c): writes the coefficients of step k = 1, 2, ... into c
 
 and, where it needs them, `variant` (options) -> (rule, STATE); `needs_f` (options): does a step need the value of f?;
-`measure`, a scalar of each parameter whose sum over all of them `advance` gets, and `measures` (options): is it used? `secondorder.updates.sweep` makes loops of rules. To add a rule: one file and one row here.
+`measure`, a scalar of each parameter whose sum over all of them `advance` gets, and `measures` (options): is it used?
+`secondorder.updates.sweep` makes loops of rules. To add a rule: one file and one row here.
 """
 
 from secondorder.updates import (
