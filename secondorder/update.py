@@ -167,7 +167,8 @@ class Update:
     def step(self, x, g, state, f=None, diagonal=None):
         """One step: x and state are changed in place.
 
-        Steps of 100,000 parameters and more are shared by Numba's threads; the bits do not depend on their number.
+        Steps of 100,000 parameters and more are shared by Numba's threads, if there were two or more when the state was
+        made; the bits do not depend on their number.
 
         Parameters
         ----------
