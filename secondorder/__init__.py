@@ -3,7 +3,7 @@
     import secondorder as so
     result = so.minimize(fun, x0)
 
-See `minimize`. The tables METHODS, LINE_SEARCHES and PROBLEMS list what there is.
+See `minimize`. The tables METHODS, UPDATES, LINE_SEARCHES, LOSSES and PROBLEMS list what there is.
 """
 
 import importlib

@@ -167,7 +167,8 @@ class Update:
     def step(self, x, g, state, f=None, diagonal=None):
         """One step: x and state are changed in place.
 
-        Steps of 100,000 parameters and more are shared by Numba's threads; the bits do not depend on their number.
+        Steps of 100,000 parameters and more are shared by Numba's threads, if there were two or more when the state was
+        made; the bits do not depend on their number.
 
         Parameters
         ----------
@@ -237,8 +238,8 @@ class Update:
         """What is done to the gradient, for the loop: nothing, if no option asks for it."""
         common = self.common
         masked, noisy = self.mask is not None and common.weight_decay > 0.0, common.gradient_noise > 0.0
-        nothing = common.weight_decay == 0.0 and not noisy and math.isinf(common.clip_norm + common.clip_value)
-        nothing = nothing and math.isinf(common.clip_norm) and math.isinf(common.clip_value)
+        unclipped = math.isinf(common.clip_norm) and math.isinf(common.clip_value)
+        nothing = common.weight_decay == 0.0 and not noisy and unclipped
         return untreated if nothing else backend.TREATMENTS[masked, noisy]
 
     def mask_for(self, x):
@@ -256,7 +257,7 @@ class Update:
         count = len(inspect.signature(getattr(rule, "py_func", rule)).parameters) - 2 - len(names)
         treat, shared = treat or self.treatment, treat is None and backend.threads_for(n)
         measure = getattr(module, "measure", None)
-        with_measure = measure is not None and not getattr(module, "needs_f", lambda options: False)(self.options)
+        with_measure = measure is not None and module.measures(self.options)
         sweep = backend.sweep_address(rule, len(names), count, number, treat, shared)
         return Native(
             descent.Program(

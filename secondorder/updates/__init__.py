@@ -11,8 +11,9 @@ A rule's module has
     rule        (x, g, *state, *coefficients) -> (x, *state): the rule itself, for one parameter, of any float type
     advance     (k, lr, f, measured, options, memory, c): writes the coefficients of step k = 1, 2, ... into c
 
-and, where it needs them, `variant` (options) -> (rule, STATE) and `measure`, a scalar of each parameter whose sum over
-all of them `advance` gets. `secondorder.updates.sweep` makes loops of rules. To add a rule: one file and one row here.
+and, where it needs them, `variant` (options) -> (rule, STATE); `needs_f` (options): does a step need the value of f?;
+`measure`, a scalar of each parameter whose sum over all of them `advance` gets, and `measures` (options): is it used?
+`secondorder.updates.sweep` makes loops of rules. To add a rule: one file and one row here.
 """
 
 from secondorder.updates import (

@@ -75,6 +75,11 @@ def needs_f(options):
     return options.adaptive == FUNCTION
 
 
+def measures(options):
+    """Is the sum of `measure` used?"""
+    return options.adaptive == GRADIENT
+
+
 def measure(x, g, z, lr):
     """A parameter's part of g'(z+ - z)."""
     return g * ((x - lr * g) - z)

@@ -1,6 +1,9 @@
 """FiniteSum and fit: the same steps as a loop in NumPy, and what an epoch promises."""
 
 import math
+import os
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -106,7 +109,7 @@ def test_the_full_batch_is_an_objective_of_every_method():
     exact = so.minimize(
         lambda w, X, Y: np.mean(np.logaddexp(0.0, X @ w) - Y * (X @ w)) + 0.01 * np.dot(w, w), START, (X, Y)
     )
-    for method in ("l-bfgs", "newton-cg", "bfgs", "adam"):
+    for method in ("l-bfgs", "newton-cg", "adam"):
         found = so.minimize(RISK, START, method=method, options={"lr": 0.1} if method == "adam" else None)
         assert found.success and np.allclose(found.x, exact.x, atol=1e-5)
         assert found.fun == pytest.approx(naive_value(found.x), rel=1e-12)
@@ -161,6 +164,31 @@ def test_runs_end_truthfully():
     assert fallen.stopped == "not finite" and np.array_equal(fallen.x, [1.0]) and math.isfinite(fallen.fun)
 
 
+def test_variance_reduction_is_svrg():
+    found = so.fit(
+        RISK, START, "sgd", options={"lr": 0.3}, batch_size=10, epochs=3, shuffle=False, variance_reduction="svrg"
+    )
+    w = START
+    for _ in range(3):
+        anchor, mu = w, naive_gradient(w, np.arange(N))
+        for begin in range(0, N, 10):
+            rows = np.arange(begin, min(begin + 10, N))
+            w = w - 0.3 * (naive_gradient(w, rows) - naive_gradient(anchor, rows) + mu)
+    assert np.allclose(found.x, w, rtol=1e-12)
+
+
+def test_with_variance_reduction_a_fixed_rate_leads_to_the_minimum():
+    minimum = so.minimize(RISK, START, method="newton-cg").x
+
+    def error(**more):
+        options = {"lr": 0.5}
+        found = so.fit(RISK, START, "sgd", options=options, batch_size=5, epochs=60, **more)
+        return np.linalg.norm(found.x - minimum)
+
+    assert error(variance_reduction="svrg") < 1e-6
+    assert error() > 1e-3
+
+
 def test_data_of_one_and_of_three_arrays():
     one = so.FiniteSum(lambda x, a: (x[0] - a) ** 2, np.arange(5.0))
     assert so.minimize(one, [0.0]).x[0] == pytest.approx(2.0)
@@ -198,8 +226,29 @@ def test_lookahead_works_on_steps():
         (lambda: so.fit(RISK, START, so.Adam(), options={"lr": 0.1}), "has its own"),
         (lambda: so.fit(RISK, START, options={"lr": 0.1}, schedule=so.schedules.constant(0.1)), "schedule="),
         (lambda: so.fit(RISK, START, callback=1), "callback must be callable"),
+        (lambda: so.fit(RISK, START, variance_reduction="saga"), "variance_reduction='saga'"),
     ],
 )
 def test_wrong_arguments_are_named(make, words):
     with pytest.raises((ValueError, TypeError), match=words):
         make()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_ends_an_epoch_midway():
+    rows = so.FiniteSum(lambda x, row: np.dot(x, row), np.ones((1000, 3)))
+    so.fit(rows, np.zeros(3), "sgd", epochs=1)  # compiled before the clock runs
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        so.fit(rows, np.zeros(3), "sgd", batch_size=1, epochs=10**7, time_limit=60.0)
+
+
+def test_a_term_that_cannot_be_compiled_runs_in_python():
+    def opaque(x, row):
+        return float(np.dot(x - row, x - row)) * int("1")
+
+    rows = so.FiniteSum(opaque, np.arange(6.0).reshape(3, 2))
+    with pytest.warns(RuntimeWarning):
+        found = so.fit(rows, np.zeros(2), "sgd", options={"lr": 0.25}, batch_size=3, epochs=40)
+    assert np.allclose(found.x, [2.0, 3.0], atol=1e-5)
