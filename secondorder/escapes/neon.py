@@ -36,7 +36,7 @@ from secondorder.subproblems.negative_curvature import (
 NEEDS = "gradients"
 N_WORK = 6
 
-ZETA = 1.0 - math.sqrt(RESOLUTION)  # [1] lemma 3
+ZETA = 1.0 - math.sqrt(RESOLUTION)  # of momentum; 1 - sqrt(eta gamma) in [1], for curvatures below -gamma
 
 
 @loop

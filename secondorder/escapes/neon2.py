@@ -2,7 +2,7 @@ r"""Neon2: negative curvature from gradients alone, by Chebyshev polynomials of 
 
 From a small random y_1, y_0 = 0, with M = (1 - 3 delta / 4) I - H / L and H y = grad f(x + y) - grad f(x):
 
-    y_{t+1} = 2 M y_t - y_{t-1}                                                 (Neon2-det, [1] algorithm 5)
+    y_{t+1} = 2 M y_t - y_{t-1}                                                      (Neon2-det of [1])
 
 until y is a direction of negative curvature (subproblems.negative_curvature), which then is followed as one from
 Lanczos is; or for STEPS gradients. Where M has eigenvalues in [-1, 1], those of H being in [-3/4 delta L, 2 L], the

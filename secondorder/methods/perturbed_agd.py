@@ -2,15 +2,15 @@ r"""Perturbed accelerated gradient descent: momentum, negative curvature exploit
 
 Minimise f: R^n -> R. With g = grad f(x), v the last step, k the steps since momentum was forgotten:
 
-    1.  |g|_inf <= gtol: steps with momentum from x + xi, xi uniform in a ball of 2^-13 |x|; if they lead below what a
-        convex f can have, x <- that point; else stop                             (subproblems.perturbation)
+    1.  |g|_inf <= gtol: steps with momentum from x + xi, xi uniform in a ball of 2^-13 |x| or more; if they lead below
+        what a convex f can have, x <- that point; else stop                      (subproblems.perturbation)
     2.  y = x + k / (k + 3) v                                                                    ([2])
-    3.  f(x) < f(y) + grad f(y)'(x - y), and by more than rounding: f is not convex between them. x <- the lower of
-        x + v and x - v if that is lower than x, v doubled while f falls; momentum is forgotten      ([1] algorithm 3)
+    3.  f(x) < f(y) + grad f(y)'(x - y), and by more than rounding, and slopes agree: f is not convex between them.
+        x <- the lower of x + v and x - v if that is lower than x, v doubled while f falls; momentum is forgotten
+                                                                                                 ([1] algorithm 3)
     4.  else x+ = y - grad f(y) / L, L doubled until f(x+) <= f(y) - 0.4 |grad f(y)|^2 / L, or, where that is next to
         nothing of f, |change of grad f| <= L |x+ - y|;   v = x+ - x
-    5.  momentum is forgotten where v leads up, v'grad f(y) > 0                                  ([3])
-        or is longer than delta_max
+    5.  momentum is forgotten where v leads up, v'grad f(y) > 0 ([3]), or is longer than delta_max
 
 Differs from [1]: its constants follow from bounds on the derivatives of f, which nobody knows. Here L is found by 4
 and falls between steps; the momentum of 2 needs no condition number; 3 asks for no more than f proves, and steps
@@ -49,10 +49,8 @@ MOMENTUM = 0.9  # of the steps at the end
 RELAX = 1.05  # L may have been that of a place left behind
 LEAP, FLAT = 8.0, 2.0**-13  # the same where the gradient changed by less than this part of it
 ENOUGH = 0.4  # of |grad f(y)|^2 / L; 1/2 in [1], momentum is stable from 1/3 on
-BY_SLOPES, SMALL = (
-    2.0**-30,
-    1e-4,
-)  # of f; |g| in units of that at the start: differences of f may have lost their digits
+BY_SLOPES = 2.0**-30  # of f: changes of less may have lost their digits,
+SMALL = 1e-4  # where |g| <= this |g(x0)|
 IDLE = 100  # steps judged so without a smaller gradient: rounding
 MOST = 64.0  # far out the gradient may be anything
 

@@ -2,8 +2,8 @@ r"""Perturbed gradient descent: noise where the gradient is small, so that no sa
 
 Minimise f: R^n -> R. With g = grad f(x) and L the largest |change of g| / |step| so far:
 
-    1.  |g|_inf <= gtol: gradient steps from x + xi, xi uniform in a ball of 2^-13 |x|; if they lead below what a convex
-        f can have, x <- that point; else stop                                    (subproblems.perturbation, [1])
+    1.  |g|_inf <= gtol: gradient steps from x + xi, xi uniform in a ball of 2^-13 |x| or more; if they lead below
+        what a convex f can have, x <- that point; else stop                      (subproblems.perturbation, [1])
     2.  |g| <= small |g(x0)|, and no noise for `every` iterations: xi uniform in the ball of radius |g| / L, with the
         sign that leads down; x <- x + xi if f does not rise
     3.  else d = -g, alpha = search(f, x, d), tried first at a Barzilai-Borwein step;  x <- x + alpha d

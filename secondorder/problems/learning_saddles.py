@@ -27,7 +27,7 @@ from secondorder.problems.problem import Problem, Sizes, at_least, exactly
 # Where |x_{i+1}| <= tau as long as |x_i| < 2 tau this is [1], which leaves open what it is elsewhere. x_1 has to grow
 # to 2 tau before x_2 can, and by then descent has made x_2 exponentially small.
 
-OCTOPUS_L, OCTOPUS_GAMMA, OCTOPUS_TAU = math.e, 1.0, math.e  # [1] section 5
+OCTOPUS_L, OCTOPUS_GAMMA, OCTOPUS_TAU = math.e, 1.0, math.e  # any L >= gamma > 0 and tau do; [1]
 OCTOPUS_CUBIC = (10.0 * OCTOPUS_GAMMA - 14.0 * OCTOPUS_L) / (3.0 * OCTOPUS_TAU)
 OCTOPUS_QUARTIC = (5.0 * OCTOPUS_L - 3.0 * OCTOPUS_GAMMA) / (2.0 * OCTOPUS_TAU**2)
 OCTOPUS_NU = (13.0 * (OCTOPUS_L + OCTOPUS_GAMMA) / 6.0 + 4.0 * OCTOPUS_L) * OCTOPUS_TAU**2
@@ -270,7 +270,7 @@ MATRIX_FACTORIZATION = Problem(
     x_star=lambda n: factors(n, (0, 1))[None, :],
     f_saddle=factorization_values,
     traits=frozenset({"least-squares", "nonconvex", "saddle", "singular", "many-minima"}),
-    reference="[2] section 4, without the regulariser",
+    reference="[2], without the regulariser",
 )
 
 
