@@ -139,12 +139,12 @@ def full(shape, value):
     return np.full(shape, value, dtype=complex)
 
 
-def local(dtype):
-    """In the interpreter, what makes an array on the stack of a compiled function."""
-    return lambda rows, columns: np.empty((rows, columns), dtype)
-
-
-LOCAL_ARRAYS = {"local_floats": local(np.float64), "local_integers": local(np.int64), "local_booleans": local(np.bool_)}
+# in the interpreter, what makes arrays on the stack of compiled functions
+LOCAL_ARRAYS = {
+    "local_floats": lambda rows, columns: np.empty((rows, columns)),
+    "local_integers": lambda rows, columns: np.empty((rows, columns), np.int64),
+    "local_booleans": lambda rows, columns: np.empty((rows, columns), np.bool_),
+}
 
 
 def real(function):
