@@ -36,7 +36,7 @@ from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems.definite import newton_step
 from secondorder.subproblems.dogleg import Plane, dogleg, plane_of
-from secondorder.subproblems.radius import first_radius, next_radius
+from secondorder.subproblems.radius import LEAP, first_radius, next_radius
 
 NEEDS = ("grad", "hess")
 SEARCH = None
@@ -86,7 +86,7 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
         else:
             axpby(step.a, g, step.b, newton, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, step.pred, xt, gt, control, data)  # 4
-        delta = next_radius(delta, step.length, rho, f, ft, slope, options.delta_max)  # 5
+        delta = next_radius(delta, step.length, rho, f, ft, slope, LEAP, options.delta_max)  # 5
         if rho >= options.eta:
             rejections = 0
             f = accept(x, f, xt, ft, 1.0, slope, control)

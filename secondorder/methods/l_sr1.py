@@ -41,7 +41,7 @@ from secondorder.subproblems.limited_sr1 import (
     scale_of,
     step_within,
 )
-from secondorder.subproblems.radius import blind_radius, next_radius
+from secondorder.subproblems.radius import GROW, blind_radius, next_radius
 
 NEEDS = ("grad",)
 SEARCH = None
@@ -93,7 +93,7 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
             pred, length = step_within(B, k, delta, s)  # 3
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 4
         known = remember(B, s, g, gt) or known  # 5
-        delta = next_radius(delta, length, rho, f, ft, slope, options.delta_max)  # 6
+        delta = next_radius(delta, length, rho, f, ft, slope, GROW, options.delta_max)  # 6
         if rho >= options.eta:
             rejections, restarted = 0, False
             f = accept(x, f, xt, ft, 1.0, slope, control)

@@ -34,7 +34,7 @@ from secondorder.methods.region import after_rejection, may_restart, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems import more_sorensen
 from secondorder.subproblems.definite import interior_step
-from secondorder.subproblems.radius import blind_radius, next_radius
+from secondorder.subproblems.radius import GROW, blind_radius, next_radius
 from secondorder.subproblems.secular import within_radius
 from secondorder.subproblems.spectrum import decompose, from_coordinates, to_coordinates
 
@@ -135,7 +135,7 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
         known = known or first_matrix(B, s, y)  # 4
         if known and not update(B, s, y, options.skip, r):
             control.counts[N_SKIP] += 1
-        delta = next_radius(delta, length, rho, f, ft, slope, options.delta_max)  # 5
+        delta = next_radius(delta, length, rho, f, ft, slope, GROW, options.delta_max)  # 5
         if rho >= options.eta:
             rejections, restarted = 0, False
             f = accept(x, f, xt, ft, 1.0, slope, control)

@@ -34,7 +34,7 @@ from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems import more_sorensen, tridiagonal
 from secondorder.subproblems.definite import interior_step
-from secondorder.subproblems.radius import first_radius, next_radius
+from secondorder.subproblems.radius import LEAP, first_radius, next_radius
 from secondorder.subproblems.secular import within_radius
 from secondorder.subproblems.spectrum import along, decompose, from_coordinates, to_coordinates
 
@@ -109,7 +109,7 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
         if not pred > 0.0:
             pred, length, state, size = exact_step(H, t, g, delta, state, size, definite, w, c, y, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 3
-        delta = next_radius(delta, length, rho, f, ft, slope, options.delta_max)  # 4
+        delta = next_radius(delta, length, rho, f, ft, slope, LEAP, options.delta_max)  # 4
         if rho >= options.eta:
             rejections = 0
             f = accept(x, f, xt, ft, 1.0, slope, control)

@@ -37,7 +37,7 @@ from secondorder.subproblems.gltr import (
     n_tridiagonal,
     tridiagonal_in,
 )
-from secondorder.subproblems.radius import first_radius, next_radius
+from secondorder.subproblems.radius import LEAP, first_radius, next_radius
 
 NEEDS = ("grad", "hvp")
 SEARCH = None
@@ -91,7 +91,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
         k, lam = step.k, step.lam
         expand(Q, t, k, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, step.pred, xt, gt, control, data)  # 3
-        delta = next_radius(delta, step.length, rho, f, ft, slope, options.delta_max)  # 4
+        delta = next_radius(delta, step.length, rho, f, ft, slope, LEAP, options.delta_max)  # 4
         if rho >= options.eta:
             rejections = 0
             f = accept(x, f, xt, ft, 1.0, slope, control)

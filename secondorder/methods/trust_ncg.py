@@ -31,7 +31,7 @@ from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term, residual_goal
 from secondorder.subproblems.preconditioner import DIAGONAL, PRECONDITIONERS, n_pairs_memory, preconditioner_in, renew
-from secondorder.subproblems.radius import first_radius, next_radius
+from secondorder.subproblems.radius import LEAP, first_radius, next_radius
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg, walk
 
 NEEDS = ("grad", "hvp")
@@ -88,7 +88,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
                 delta = first_radius(math.sqrt(path.pp[0]), path.curvature[0], norm_inf(x), f)
         pred, length = walk(path, k, D, delta, s)
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 3
-        delta = next_radius(delta, length, rho, f, ft, slope, options.delta_max)  # 4
+        delta = next_radius(delta, length, rho, f, ft, slope, LEAP, options.delta_max)  # 4
         if rho >= options.eta:
             rejections = 0
             delta *= renew(P, s)

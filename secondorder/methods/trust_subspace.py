@@ -39,7 +39,7 @@ from secondorder.methods.region import after_rejection, try_step
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems.definite import newton_step
 from secondorder.subproblems.more_sorensen import nearly_null
-from secondorder.subproblems.radius import first_radius, next_radius
+from secondorder.subproblems.radius import LEAP, first_radius, next_radius
 from secondorder.subproblems.spectrum import along
 from secondorder.subproblems.subspace import MOST, N_SMALL, extend, minimize_within, restrict
 
@@ -107,7 +107,7 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
         if not pred > 0.0:
             pred, length = minimize_within(Q, k, memory, delta, s)  # 3
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 4
-        delta = next_radius(delta, length, rho, f, ft, slope, options.delta_max)  # 5
+        delta = next_radius(delta, length, rho, f, ft, slope, LEAP, options.delta_max)  # 5
         if rho >= options.eta:
             rejections = 0
             f = accept(x, f, xt, ft, 1.0, slope, control)

@@ -69,12 +69,12 @@ def shrinking(f, ft, slope):
 
 
 @leaf
-def next_radius(delta, length, rho, f, ft, slope, delta_max):
-    """The radius after a step of this length from f to ft."""
+def next_radius(delta, length, rho, f, ft, slope, leap, delta_max):
+    """The radius after a step of this length from f to ft; leap: LEAP, or GROW where B only approximates H."""
     if not rho >= POOR:
         return shrinking(f, ft, slope) * length
     if rho >= GOOD and length >= AT_BOUNDARY * delta:
-        grow = LEAP if abs(rho - 1.0) <= FAITHFUL else GROW
+        grow = leap if abs(rho - 1.0) <= FAITHFUL else GROW
         return min(max(delta, grow * length), delta_max)
     return delta
 

@@ -39,7 +39,6 @@ CHOSEN = (
 
 COSINE = "negative curvature at the start leads out to |x| = 1000, into a valley that curves and falls ever more slowly"
 
-PLANE = "steps in a plane: of five walls, met one after another, those met first hold up the way to the next"
 
 DAMPED = "steps are damped by 2 eps_H = 2.4e-4 |H|: where the curvature is lower than that the way is long"
 
@@ -61,8 +60,6 @@ NOT_CLAIMED = {
     ("arc", "cosine"): COSINE,
     ("arc-krylov", "cosine"): COSINE,
     ("trust-subspace", "cosine"): COSINE,
-    ("trust-subspace", "log-barrier-1e-6"): PLANE,
-    ("dogleg", "log-barrier-1e-6"): PLANE,
     ("trust-ncg-capped", "log-barrier-1e-6"): ROUND,
     ("trust-ncg-capped", "powell-badly-scaled"): DAMPED,
     ("trust-ncg-capped", "brown-badly-scaled"): DAMPED,

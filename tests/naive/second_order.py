@@ -249,7 +249,7 @@ def sr1(f, g, x, steps, delta, skip=1e-4, m=None):
         if rho < 0.25:
             delta = shrunk(f(x), f(x + s), slope, length)
         elif rho >= 0.75 and length >= 0.8 * delta:
-            delta = max(delta, grown(length, rho))
+            delta = max(delta, 2.5 * length)
         if rho >= 1e-4:
             x = x + s
             points.append(x)
