@@ -44,7 +44,7 @@ from secondorder.subproblems.eigenvalue_oracle import (
     oracle_fields,
     withdraw,
 )
-from secondorder.subproblems.radius import blind_radius, next_radius
+from secondorder.subproblems.radius import LEAP, blind_radius, next_radius
 from secondorder.subproblems.steihaug import N_PATH, path_in, walk
 
 NEEDS = ("grad", "hvp")
@@ -119,7 +119,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
             pred, length = walk(path, k, rows[:m], delta, s)
             pred += eps * length * length
         ft, slope, rho = try_step(fun_grad, x, f, g, s, pred, xt, gt, control, data)  # 3
-        delta = next_radius(delta, length, rho, f, ft, slope, options.delta_max)  # 4
+        delta = next_radius(delta, length, rho, f, ft, slope, LEAP, options.delta_max)  # 4
         if rho >= options.eta:
             rejections = 0
             if along_v:
