@@ -44,7 +44,6 @@ DAMPED = "steps are damped by 2 eps_H = 2.4e-4 |H|: where the curvature is lower
 
 ACCELERATED = "condition numbers of 1e10 and more: momentum leaves their roots, 10000 steps do not do"
 
-ROUND = "a round region creeps along the walls of a barrier, 10000 steps and more"
 
 # Problems that a method need not solve, with the reason. "compiled" and "python" alike.
 NOT_CLAIMED = {
@@ -60,7 +59,6 @@ NOT_CLAIMED = {
     ("arc", "cosine"): COSINE,
     ("arc-krylov", "cosine"): COSINE,
     ("trust-subspace", "cosine"): COSINE,
-    ("trust-ncg-capped", "log-barrier-1e-6"): ROUND,
     ("trust-ncg-capped", "powell-badly-scaled"): DAMPED,
     ("trust-ncg-capped", "brown-badly-scaled"): DAMPED,
     ("newton-cg-capped", "powell-badly-scaled"): DAMPED,
