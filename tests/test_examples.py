@@ -25,6 +25,7 @@ PROMISED = {
         "drawn in accuracy.png",
     ),
     "saddle_trajectories": ("gradient descent", "perturbed", "saddle-free Newton", "minimum, gtol", "drawn in"),
+    "logistic_regression": ("newton-cg", "scikit-learn, lbfgs", "all at the same minimum"),
     "own_line_search": ("golden", "x = [3.  0.5]", "gtol"),
 }
 
@@ -34,7 +35,7 @@ ARGUMENTS = {
 }
 
 # examples on scikit-learn's data
-NEEDS_SKLEARN = ("optimizers_on_digits",)
+NEEDS_SKLEARN = ("logistic_regression", "optimizers_on_digits")
 
 
 def imported(name):
@@ -76,10 +77,13 @@ def test_a_network_trained_by_adam_reads_97_of_100_digits():
     assert example.measure(found.x, *data.test)[1] >= 0.97
 
 
-def test_without_scikit_learn_an_example_says_how_to_get_it(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "load"), [("optimizers_on_digits", "digits"), ("logistic_regression", "breast_cancer")]
+)
+def test_without_scikit_learn_an_example_says_how_to_get_it(name, load, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(SystemExit, match="pip install scikit-learn"):
-        imported("optimizers_on_digits").digits()
+        getattr(imported(name), load)()
 
 
 def write_cifar(path, label, pixels):
