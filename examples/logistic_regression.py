@@ -1,9 +1,9 @@
 """Logistic regression on scikit-learn's breast cancer data: our methods and scikit-learn's solvers, to one minimum.
 
 The objective is scikit-learn's, for C = 1: |w|^2 / 2 + sum over rows of the logarithmic loss, here divided by the
-number of rows; the intercept is not penalised. Prints each solver's evaluations, products and time (the second run of two, so
-without compilation), how far its f is above the least of all, and how far its x is from that one's. Fails if any is
-elsewhere. scikit-learn counts iterations only.
+number of rows; the intercept is not penalised. Prints each solver's evaluations, products and time (of the second of
+two runs, without compilation), how far its f is above the least of all, and how far its x is from that one's. Fails
+if any is elsewhere. scikit-learn counts iterations only.
 """
 
 import time
