@@ -3,9 +3,11 @@
     python optimizers_on_digits.py                       a row for each method
     python optimizers_on_digits.py --epochs shown        and one for each of their epochs
     python optimizers_on_digits.py --plot accuracy.png   and draw the validation accuracy (needs matplotlib)
+    python optimizers_on_digits.py --network convolutional
     python optimizers_on_digits.py --cifar FOLDER        on CIFAR-10 instead, where its binary files are in FOLDER
 
-The network has one hidden layer, 64-32-10 with tanh, the loss is the cross-entropy of its logits plus a little ridge;
+The dense network has one hidden layer, 64-32-10 with tanh; the convolutional one has eight filters of 3 x 3 with ReLU
+and max-pooling of 2 x 2 in its place. The loss is the cross-entropy of their logits plus a little ridge;
 hessian-free, which needs squares, minimizes those of the errors of the class probabilities instead (Brier's score).
 Gradients, Hessian products and Jacobian products are generated from the loops below. An epoch of a stochastic method is
 a pass over the training rows in batches; a method with the full batch has an iteration there. Of each run that epoch
@@ -13,6 +15,7 @@ counts that has the least validation loss; the test rows are looked at once, the
 """
 
 import argparse
+import functools
 import pathlib
 import time
 from typing import NamedTuple
@@ -23,94 +26,160 @@ from numba import njit
 import secondorder as so
 from secondorder.losses import cross_entropy
 
-N_HIDDEN, N_CLASSES = 32, 10
+N_HIDDEN, N_FILTERS, N_CLASSES = 32, 8, 10
 RIDGE = 1e-4
 BATCH_SIZE = 32
 
 # Learning rates: the least validation loss among 0.001, 0.003, 0.01, ... 3, on these digits with 30 epochs.
-STOCHASTIC = {
-    "adam": {"lr": 0.03},
-    "rmsprop": {"lr": 0.03},
-    "sgd": {"lr": 1.0},
-    "adadelta": {"lr": 3.0},
-    "adagrad": {"lr": 0.3},
-    "nesterov": {"lr": 0.3},
-    "momentum": {"lr": 0.1},
-    "adamw": {"lr": 0.03},
+LEARNING_RATES = {
+    "adam": {"dense": 0.03, "convolutional": 0.03},
+    "rmsprop": {"dense": 0.03, "convolutional": 0.01},
+    "sgd": {"dense": 1.0, "convolutional": 0.3},
+    "adadelta": {"dense": 3.0, "convolutional": 3.0},
+    "adagrad": {"dense": 0.3, "convolutional": 0.1},
+    "nesterov": {"dense": 0.3, "convolutional": 0.03},
+    "momentum": {"dense": 0.1, "convolutional": 0.03},
+    "adamw": {"dense": 0.03, "convolutional": 0.03},
 }
 FULL_BATCH = {"l-bfgs": "0.0", "newton-cg": "0.4", "hessian-free": "0.7"}  # and how light the line of each is drawn
 
 
-# ------------------------------------------------------------------------------------------------------- the network
-
-
-def n_weights(n_inputs):
-    return (n_inputs + 1) * N_HIDDEN + (N_HIDDEN + 1) * N_CLASSES
+# ------------------------------------------------------------------------------------------------------ the networks
 
 
 @njit
-def logits(w, row):
-    """The network: z (1, classes) for one row of inputs."""
+def last_layer(w, begin, h):
+    """z (1, classes): the weights from `begin` on times h, and biases."""
+    n = h.shape[0]
+    z = np.empty((1, N_CLASSES))
+    for j in range(N_CLASSES):
+        s = w[begin + N_CLASSES * n + j]
+        for i in range(n):
+            s += w[begin + j * n + i] * h[i]
+        z[0, j] = s
+    return z
+
+
+@njit
+def dense(w, row):
+    """Logits (1, classes) of a row of inputs: a hidden layer with tanh."""
     n = row.shape[0]
-    second = (n + 1) * N_HIDDEN  # where the weights of the second layer begin
     h = np.empty(N_HIDDEN)
     for j in range(N_HIDDEN):
         s = w[n * N_HIDDEN + j]
         for i in range(n):
             s += w[j * n + i] * row[i]
         h[j] = np.tanh(s)
-    z = np.empty((1, N_CLASSES))
-    for j in range(N_CLASSES):
-        s = w[second + N_HIDDEN * N_CLASSES + j]
-        for i in range(N_HIDDEN):
-            s += w[second + j * N_HIDDEN + i] * h[i]
-        z[0, j] = s
-    return z
+    return last_layer(w, (n + 1) * N_HIDDEN, h)
 
 
-def loss_of_row(w, row, label):
-    return cross_entropy(logits(w, row), label)
+def dense_layers(n_inputs):
+    return ((n_inputs, N_HIDDEN), (N_HIDDEN, N_CLASSES))
+
+
+@njit
+def image_shape(n_inputs):
+    """(channels, side, side after filters of 3 x 3 and pooling of 2 x 2)."""
+    channels = 3 if n_inputs == 3072 else 1
+    side = int(np.sqrt(n_inputs // channels) + 0.5)
+    return channels, side, (side - 2) // 2
+
+
+@njit
+def convolutional(w, row):
+    """Logits (1, classes) of an image: filters of 3 x 3, ReLU, the largest of 2 x 2."""
+    channels, side, half = image_shape(row.shape[0])
+    size = 9 * channels
+    h = np.empty(N_FILTERS * half * half)
+    for k in range(N_FILTERS):
+        for a in range(half):
+            for b in range(half):
+                top = 0.0  # ReLU: the largest of 0 and the four
+                for q in range(4):
+                    first = (2 * a + q // 2) * side + 2 * b + q % 2
+                    s = w[N_FILTERS * size + k]
+                    for c in range(channels):
+                        for i in range(3):
+                            for j in range(3):
+                                s += w[k * size + 9 * c + 3 * i + j] * row[(c * side + i) * side + j + first]
+                    top = max(top, s)
+                h[(k * half + a) * half + b] = top
+    return last_layer(w, (size + 1) * N_FILTERS, h)
+
+
+def convolutional_layers(n_inputs):
+    channels, _side, half = image_shape(n_inputs)
+    return ((9 * channels, N_FILTERS), (N_FILTERS * half * half, N_CLASSES))
+
+
+class Network(NamedTuple):
+    logits: object  # logits(w, row) -> z (1, classes)
+    layers: object  # layers(n_inputs) -> (inputs, outputs) of each; in w its weights, then its biases
+
+
+NETWORKS = {"dense": Network(dense, dense_layers), "convolutional": Network(convolutional, convolutional_layers)}
+
+
+def n_weights(network, n_inputs):
+    return sum((n + 1) * m for n, m in NETWORKS[network].layers(n_inputs))
+
+
+def start(network, n_inputs, seed=0):
+    """Weights of variance 1 / inputs, biases 0."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for n, m in NETWORKS[network].layers(n_inputs):
+        parts += [random.standard_normal(n * m) / np.sqrt(n), np.zeros(m)]
+    return np.concatenate(parts)
+
+
+# -------------------------------------------------------------------------------------------------------- the losses
 
 
 def ridge(w):
     return 0.5 * RIDGE * np.dot(w, w)
 
 
-def brier_residuals(w, X, label):
-    """For methods of least squares: class probabilities less what they should be, and the ridge."""
-    n_rows = X.shape[0]
-    r = np.empty(n_rows * N_CLASSES + w.shape[0])
-    for k in range(n_rows):
-        z = logits(w, X[k])
-        top = np.max(z)
-        s = 0.0
-        for j in range(N_CLASSES):
-            s += np.exp(z[0, j] - top)
-        for j in range(N_CLASSES):
-            wanted = 1.0 if j == label[k, 0] else 0.0
-            r[k * N_CLASSES + j] = (np.exp(z[0, j] - top) / s - wanted) * np.sqrt(2.0 / n_rows)
-    for i in range(w.shape[0]):
-        r[n_rows * N_CLASSES + i] = np.sqrt(RIDGE) * w[i]
-    return r
+class Functions(NamedTuple):
+    loss: object  # loss(w, row, label) -> float
+    brier: object  # brier(w, X, label) -> residuals
+    measure: object  # measure(w, X, label) -> (cross-entropy, accuracy)
 
 
-@njit
-def measure(w, X, label):
-    """(cross-entropy, accuracy) over the rows."""
-    loss, right = 0.0, 0
-    for k in range(X.shape[0]):
-        z = logits(w, X[k])
-        loss += cross_entropy(z, label[k])
-        right += np.argmax(z) == label[k, 0]
-    return loss / X.shape[0], right / X.shape[0]
+@functools.cache
+def functions_of(network):
+    logits = NETWORKS[network].logits
 
+    def loss(w, row, label):
+        return cross_entropy(logits(w, row), label)
 
-def start(n_inputs, seed=0):
-    """Weights of variance 1 / inputs, biases 0."""
-    random = np.random.default_rng(seed)
-    first = random.standard_normal(n_inputs * N_HIDDEN) / np.sqrt(n_inputs)
-    second = random.standard_normal(N_HIDDEN * N_CLASSES) / np.sqrt(N_HIDDEN)
-    return np.concatenate([first, np.zeros(N_HIDDEN), second, np.zeros(N_CLASSES)])
+    def brier(w, X, label):
+        """Class probabilities less what they should be, and the ridge."""
+        n_rows = X.shape[0]
+        r = np.empty(n_rows * N_CLASSES + w.shape[0])
+        for k in range(n_rows):
+            z = logits(w, X[k])
+            top = np.max(z)
+            s = 0.0
+            for j in range(N_CLASSES):
+                s += np.exp(z[0, j] - top)
+            for j in range(N_CLASSES):
+                wanted = 1.0 if j == label[k, 0] else 0.0
+                r[k * N_CLASSES + j] = (np.exp(z[0, j] - top) / s - wanted) * np.sqrt(2.0 / n_rows)
+        for i in range(w.shape[0]):
+            r[n_rows * N_CLASSES + i] = np.sqrt(RIDGE) * w[i]
+        return r
+
+    @njit
+    def measure(w, X, label):
+        total, right = 0.0, 0
+        for k in range(X.shape[0]):
+            z = logits(w, X[k])
+            total += cross_entropy(z, label[k])
+            right += np.argmax(z) == label[k, 0]
+        return total / X.shape[0], right / X.shape[0]
+
+    return Functions(loss, brier, measure)
 
 
 # ---------------------------------------------------------------------------------------------------------- the data
@@ -184,16 +253,16 @@ class Run(NamedTuple):
         return int(np.argmin(self.epochs[:, 2]))
 
 
-def run(method, data, epochs):
-    x0 = start(data.train.X.shape[1])
+def run(method, data, epochs, network="dense"):
+    x0, functions = start(network, data.train.X.shape[1]), functions_of(network)
     points, begun = [], time.perf_counter()
-    risk = so.FiniteSum(loss_of_row, tuple(data.train), regularizer=ridge)
-    if method in STOCHASTIC:
+    risk = so.FiniteSum(functions.loss, tuple(data.train), regularizer=ridge)
+    if method in LEARNING_RATES:
         passes = so.fit(
             risk,
             x0,
             method,
-            options=STOCHASTIC[method],
+            options={"lr": LEARNING_RATES[method][network]},
             batch_size=BATCH_SIZE,
             epochs=epochs,
             drop_last=True,  # a few last rows would weigh more than others
@@ -201,7 +270,7 @@ def run(method, data, epochs):
         ).epochs
     elif method == "hessian-free":
         found = so.least_squares(
-            brier_residuals,
+            functions.brier,
             x0,
             args=tuple(data.train),
             method=method,
@@ -214,7 +283,7 @@ def run(method, data, epochs):
         found = so.minimize(risk, x0, method=method, callback=points.append, options=options, second_order=False)
         passes = found.nfev + found.nhev
     seconds = time.perf_counter() - begun
-    table = np.array([(*measure(x, *data.train), *measure(x, *data.validation)) for x in points])
+    table = np.array([(*functions.measure(x, *data.train), *functions.measure(x, *data.validation)) for x in points])
     return Run(table, passes, seconds, points[int(np.argmin(table[:, 2]))])
 
 
@@ -234,6 +303,7 @@ def draw(runs, path):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--epochs", choices=("shown", "hidden"), default="hidden", help="a row for each epoch")
+    parser.add_argument("--network", choices=NETWORKS, default="dense")
     parser.add_argument("--n-epochs", type=int, default=30, help="of stochastic methods")
     parser.add_argument("--n-iterations", type=int, default=60, help="of methods with the full batch")
     parser.add_argument("--plot", metavar="FILE", help="draw the validation accuracy")
@@ -246,12 +316,13 @@ def main():
     given = arguments()
     data = cifar(given.cifar, given.limit) if given.cifar else digits()
     print(f"{len(data.train.X)} rows to train, {len(data.validation.X)} to validate, {len(data.test.X)} to test")
-    print(f"{n_weights(data.train.X.shape[1])} weights\n")
+    print(f"{n_weights(given.network, data.train.X.shape[1])} weights\n")
     print(f"{'':13}{'':10} {'':>8} {'':>8}   {'train':^16}  {'validation':^16}  {'test':>8}")
     print(f"{'':13}{'epoch':>10} {'passes':>8} {'seconds':>8}  {'loss':>8} {'accuracy':>8} {'loss':>8} {'accuracy':>8}")
-    runs = {}
-    for method in (*STOCHASTIC, *FULL_BATCH):
-        found = runs[method] = run(method, data, given.n_epochs if method in STOCHASTIC else given.n_iterations)
+    runs, measure = {}, functions_of(given.network).measure
+    for method in (*LEARNING_RATES, *FULL_BATCH):
+        epochs = given.n_epochs if method in LEARNING_RATES else given.n_iterations
+        found = runs[method] = run(method, data, epochs, given.network)
         if given.epochs == "shown":
             for k, row in enumerate(found.epochs):
                 print(f"{method:13}{k + 1:10} {'':17}  {row[0]:8.4f} {row[1]:8.4f} {row[2]:8.4f} {row[3]:8.4f}")

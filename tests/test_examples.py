@@ -69,12 +69,40 @@ def test_the_example_runs(path, tmp_path):
         assert words in ran.stdout
 
 
-def test_a_network_trained_by_adam_reads_97_of_100_digits():
+@pytest.mark.parametrize("network", ["dense", "convolutional"])
+def test_a_network_trained_by_adam_reads_97_of_100_digits(network):
     pytest.importorskip("sklearn")
     example = imported("optimizers_on_digits")
     data = example.digits()
-    found = example.run("adam", data, epochs=15)
-    assert example.measure(found.x, *data.test)[1] >= 0.97
+    found = example.run("adam", data, 15, network)
+    assert example.functions_of(network).measure(found.x, *data.test)[1] >= 0.97
+
+
+def naive_logits(network, image, layers):
+    """The networks in NumPy; image (channels, side, side)."""
+    (first, biases), (second, last) = layers
+    if network == "dense":
+        return np.tanh(first @ image.ravel() + biases) @ second.T + last
+    windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2))
+    maps = np.einsum("kcij,cabij->kab", first.reshape(-1, len(image), 3, 3), windows) + biases[:, None, None]
+    half = maps.shape[1] // 2
+    pooled = maps[:, : 2 * half, : 2 * half].reshape(-1, half, 2, half, 2).max(axis=(2, 4))
+    return second @ np.maximum(pooled, 0.0).ravel() + last
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32)], ids=["digits", "cifar"])
+@pytest.mark.parametrize("network", ["dense", "convolutional"])
+def test_the_networks_are_those_of_numpy(network, shape):
+    example, random = imported("optimizers_on_digits"), np.random.default_rng(3)
+    image = random.random(shape)
+    w = random.standard_normal(example.n_weights(network, image.size)) / 8.0
+    weights, left = [], w
+    for n, m in example.NETWORKS[network].layers(image.size):
+        weights.append((left[: n * m].reshape(m, n), left[n * m : (n + 1) * m]))
+        left = left[(n + 1) * m :]
+    expected = naive_logits(network, image, weights)
+    assert left.size == 0
+    assert np.allclose(example.NETWORKS[network].logits(w, image.ravel())[0], expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +132,7 @@ def test_cifar_files_are_read_by_class_and_pixel_and_split(tmp_path):
     assert np.array_equal(t[:, 0], np.concatenate([label["data_batch_1"], label["data_batch_2"]])[:18])
     assert np.array_equal(data.test.label[:, 0], label["test_batch"])
     found = example.run("momentum", data, epochs=1)
-    assert found.x.shape == (example.n_weights(3072),) and np.all(np.isfinite(found.x))
+    assert found.x.shape == (example.n_weights("dense", 3072),) and np.all(np.isfinite(found.x))
 
 
 @pytest.mark.parametrize(
