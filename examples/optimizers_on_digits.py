@@ -293,8 +293,9 @@ def draw(runs, path):
     figure = Figure(figsize=(8.0, 5.0), layout="constrained")
     axis = figure.subplots()
     for method, found in runs.items():
-        axis.plot(1 + np.arange(len(found.epochs)), found.epochs[:, 3], color=FULL_BATCH.get(method), label=method)
-    axis.set(xlabel="epoch, or iteration with the full batch (grey)", ylabel="validation accuracy", xscale="log")
+        line = {"color": FULL_BATCH[method], "linestyle": "--"} if method in FULL_BATCH else {}
+        axis.plot(1 + np.arange(len(found.epochs)), found.epochs[:, 3], label=method, **line)
+    axis.set(xlabel="epoch, or iteration with the full batch (dashed)", ylabel="validation accuracy", xscale="log")
     axis.set_ylim(0.8, 1.0)
     axis.legend(ncols=2)
     figure.savefig(path)
