@@ -3,7 +3,7 @@
     python optimizers_on_digits.py                       a row for each method
     python optimizers_on_digits.py --epochs shown        and one for each of their epochs
     python optimizers_on_digits.py --plot accuracy.png   and draw the validation accuracy (needs matplotlib)
-    python optimizers_on_digits.py --network convolutional
+    python optimizers_on_digits.py --network convolutional --dropout 0.2
     python optimizers_on_digits.py --cifar FOLDER        on CIFAR-10 instead, where its binary files are in FOLDER
 
 The dense network has one hidden layer, 64-32-10 with tanh; the convolutional one has eight filters of 3 x 3 with ReLU
@@ -61,8 +61,22 @@ def last_layer(w, begin, h):
 
 
 @njit
-def dense(w, row):
-    """Logits (1, classes) of a row of inputs: a hidden layer with tanh."""
+def dropout(w, row, h, rate):
+    """h with a share `rate` of its units left out: others for each row and, since numbers depend on w, in each step."""
+    n, s = h.shape[0], 0.0
+    for i in range(row.shape[0]):
+        s += (i + 1) * row[i]
+    kept = np.zeros(n)
+    for k in range(n):
+        u = 43758.5453 * np.sin(12.9898 * k + 78.233 * s + 1e6 * w[w.shape[0] - 1])
+        if u - np.floor(u) >= rate:
+            kept[k] = h[k] / (1.0 - rate)
+    return kept
+
+
+@njit
+def dense(w, row, rate):
+    """Logits (1, classes) of a row of inputs: a hidden layer with tanh, and dropout."""
     n = row.shape[0]
     h = np.empty(N_HIDDEN)
     for j in range(N_HIDDEN):
@@ -70,7 +84,7 @@ def dense(w, row):
         for i in range(n):
             s += w[j * n + i] * row[i]
         h[j] = np.tanh(s)
-    return last_layer(w, (n + 1) * N_HIDDEN, h)
+    return last_layer(w, (n + 1) * N_HIDDEN, dropout(w, row, h, rate) if rate > 0.0 else h)
 
 
 def dense_layers(n_inputs):
@@ -86,8 +100,8 @@ def image_shape(n_inputs):
 
 
 @njit
-def convolutional(w, row):
-    """Logits (1, classes) of an image: filters of 3 x 3, ReLU, the largest of 2 x 2."""
+def convolutional(w, row, rate):
+    """Logits (1, classes) of an image: filters of 3 x 3, ReLU, the largest of 2 x 2, dropout."""
     channels, side, half = image_shape(row.shape[0])
     size = 9 * channels
     h = np.empty(N_FILTERS * half * half)
@@ -104,7 +118,7 @@ def convolutional(w, row):
                                 s += w[k * size + 9 * c + 3 * i + j] * row[(c * side + i) * side + j + first]
                     top = max(top, s)
                 h[(k * half + a) * half + b] = top
-    return last_layer(w, (size + 1) * N_FILTERS, h)
+    return last_layer(w, (size + 1) * N_FILTERS, dropout(w, row, h, rate) if rate > 0.0 else h)
 
 
 def convolutional_layers(n_inputs):
@@ -113,7 +127,7 @@ def convolutional_layers(n_inputs):
 
 
 class Network(NamedTuple):
-    logits: object  # logits(w, row) -> z (1, classes)
+    logits: object  # logits(w, row, rate) -> z (1, classes), rate that of dropout
     layers: object  # layers(n_inputs) -> (inputs, outputs) of each; in w its weights, then its biases
 
 
@@ -147,18 +161,19 @@ class Functions(NamedTuple):
 
 
 @functools.cache
-def functions_of(network):
+def functions_of(network, rate=0.0):
+    """Dropout is the loss's only."""
     logits = NETWORKS[network].logits
 
     def loss(w, row, label):
-        return cross_entropy(logits(w, row), label)
+        return cross_entropy(logits(w, row, rate), label)
 
     def brier(w, X, label):
         """Class probabilities less what they should be, and the ridge."""
         n_rows = X.shape[0]
         r = np.empty(n_rows * N_CLASSES + w.shape[0])
         for k in range(n_rows):
-            z = logits(w, X[k])
+            z = logits(w, X[k], 0.0)
             top = np.max(z)
             s = 0.0
             for j in range(N_CLASSES):
@@ -174,7 +189,7 @@ def functions_of(network):
     def measure(w, X, label):
         total, right = 0.0, 0
         for k in range(X.shape[0]):
-            z = logits(w, X[k])
+            z = logits(w, X[k], 0.0)
             total += cross_entropy(z, label[k])
             right += np.argmax(z) == label[k, 0]
         return total / X.shape[0], right / X.shape[0]
@@ -253,8 +268,9 @@ class Run(NamedTuple):
         return int(np.argmin(self.epochs[:, 2]))
 
 
-def run(method, data, epochs, network="dense"):
-    x0, functions = start(network, data.train.X.shape[1]), functions_of(network)
+def run(method, data, epochs, network="dense", rate=0.0):
+    x0 = start(network, data.train.X.shape[1])
+    functions = functions_of(network, rate if method in LEARNING_RATES else 0.0)
     points, begun = [], time.perf_counter()
     risk = so.FiniteSum(functions.loss, tuple(data.train), regularizer=ridge)
     if method in LEARNING_RATES:
@@ -305,12 +321,16 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--epochs", choices=("shown", "hidden"), default="hidden", help="a row for each epoch")
     parser.add_argument("--network", choices=NETWORKS, default="dense")
+    parser.add_argument("--dropout", type=float, default=0.0, help="share of hidden units, of stochastic methods, < 1")
     parser.add_argument("--n-epochs", type=int, default=30, help="of stochastic methods")
     parser.add_argument("--n-iterations", type=int, default=60, help="of methods with the full batch")
     parser.add_argument("--plot", metavar="FILE", help="draw the validation accuracy")
     parser.add_argument("--cifar", metavar="FOLDER", help="of CIFAR-10's binary files")
     parser.add_argument("--limit", type=int, default=6000, help="so many rows of CIFAR-10 to train and validate with")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if not 0.0 <= given.dropout < 1.0:
+        parser.error(f"--dropout {given.dropout} must be at least 0 and below 1")
+    return given
 
 
 def main():
@@ -323,7 +343,7 @@ def main():
     runs, measure = {}, functions_of(given.network).measure
     for method in (*LEARNING_RATES, *FULL_BATCH):
         epochs = given.n_epochs if method in LEARNING_RATES else given.n_iterations
-        found = runs[method] = run(method, data, epochs, given.network)
+        found = runs[method] = run(method, data, epochs, given.network, given.dropout)
         if given.epochs == "shown":
             for k, row in enumerate(found.epochs):
                 print(f"{method:13}{k + 1:10} {'':17}  {row[0]:8.4f} {row[1]:8.4f} {row[2]:8.4f} {row[3]:8.4f}")

@@ -102,7 +102,17 @@ def test_the_networks_are_those_of_numpy(network, shape):
         left = left[(n + 1) * m :]
     expected = naive_logits(network, image, weights)
     assert left.size == 0
-    assert np.allclose(example.NETWORKS[network].logits(w, image.ravel())[0], expected, rtol=1e-11, atol=1e-11)
+    assert np.allclose(example.NETWORKS[network].logits(w, image.ravel(), 0.0)[0], expected, rtol=1e-11, atol=1e-11)
+
+
+def test_dropout_leaves_out_its_share_anew_in_every_step_and_row():
+    example, random = imported("optimizers_on_digits"), np.random.default_rng(8)
+    h, rows, biases = np.ones(32), random.integers(17, size=(40, 64)) / 16.0, 0.01 * np.arange(40)
+    kept = np.array([[example.dropout(np.array([b]), row, h, 0.25) for row in rows] for b in biases])
+    assert set(np.unique(kept)) == {0.0, 1.0 / 0.75}
+    for axes in ((0, 1), (0, 2), (1, 2)):  # of each unit, row and step: 1280 to 1600 numbers, 5 standard deviations
+        assert np.max(np.abs(np.mean(kept == 0.0, axis=axes) - 0.25)) < 0.061
+    assert abs(np.mean(kept == 0.0) - 0.25) < 0.01
 
 
 @pytest.mark.parametrize(
