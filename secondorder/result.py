@@ -51,6 +51,8 @@ class OptimizeResult(dict):
         Of newton-cg-capped and trust-ncg-capped: the lowest eigenvalue of the Hessian at x, as far as it is known.
     history : dict of ndarray
         If asked for: nit, fun, optimality, step, alpha, nfev, njev, nhev, one entry an iteration.
+    stages : tuple of OptimizeResult
+        Of `chain`: the results of its stages.
     """
 
     def __getattr__(self, name):
@@ -154,6 +156,9 @@ def _both(theirs):
 
 
 def _short(value, indent):
+    if isinstance(value, tuple) and value and isinstance(value[0], OptimizeResult):
+        lines = [f"{r.method}: f = {r.fun:.6g} after {r.nit} iterations, {r.reason}" for r in value]
+        return ("\n" + " " * indent).join(lines)
     if isinstance(value, tuple) and value and isinstance(value[0], dict):
         lines = [
             f"{c['name']}: {c['value']:.3g} {'<=' if c['met'] else '>'} {c['threshold']:.3g}"

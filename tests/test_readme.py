@@ -88,7 +88,7 @@ def shape(text):
 
 
 def test_programs_run_and_print_what_is_shown(printed):
-    assert len(printed) == 11
+    assert len(printed) == README.count("```python") > 10
     shown = [text for text, _ in blocks("text")]
     assert [shape(text) for text in printed if text] == [shape(text) for text in shown]
 
