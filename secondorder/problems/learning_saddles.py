@@ -41,7 +41,7 @@ def octopus(x):
     for i in range(n):
         a = abs(x[i])
         if a <= OCTOPUS_TAU:
-            p, w = -OCTOPUS_GAMMA * a * a, 0.0
+            p, w = -OCTOPUS_GAMMA * x[i] * x[i], 0.0  # a * a has a kink that cancels at 0
         elif a < 2.0 * OCTOPUS_TAU:
             t = a - OCTOPUS_TAU
             z = t / OCTOPUS_TAU
