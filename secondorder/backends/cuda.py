@@ -32,8 +32,8 @@ def check_available():
 
 def register_extremum(builtin, compare):
     """min or max of two or three numbers on CUDA, as on the CPU: the first unless a later one is less (or greater)."""
-    from numba.cuda.cudadecl import registry as typing  # the simulator has none of these
-    from numba.cuda.cudaimpl import registry as lowering
+    from numba.cuda.cudaimpl import registry as lowering  # the simulator has none of these
+    from numba.cuda.descriptor import cuda_target
 
     class Extremum(AbstractTemplate):
         key = builtin
@@ -44,7 +44,13 @@ def register_extremum(builtin, compare):
             kind = self.context.unify_types(*[types.unliteral(kind) for kind in args])
             return signature(kind, *[kind] * len(args))
 
-    typing.register_global(builtin, types.Function(Extremum))
+    # before Numba's own, which raises, whether or not a kernel was compiled before
+    context = cuda_target.typing_context
+    context.refresh()
+    known = context._lookup_global(builtin)
+    if known is not None:
+        context._remove_global(builtin)
+    context._insert_global(builtin, types.Function((Extremum, *known.templates) if known else Extremum))
     sign = "<" if compare is operator.lt else ">"
 
     def lower(context, builder, sig, args):
@@ -57,6 +63,7 @@ def register_extremum(builtin, compare):
     for kind in (types.float64, types.float32, types.int64, types.int32):
         lowering.lower(builtin, kind, kind)(lower)
         lowering.lower(builtin, kind, kind, kind)(lower)
+    cuda_target.target_context.refresh()
 
 
 if not config.ENABLE_CUDASIM:
