@@ -7,6 +7,7 @@
 """
 
 import math
+import numbers
 import time
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 from secondorder.backends import batch, serial
 from secondorder.derivatives.trampolines import copied
 from secondorder.jit import type_of
-from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, minimize, start_vector
+from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, minimize
 from secondorder.objective import Objective, typed_objective
 from secondorder.result import OptimizeResult
 from secondorder.status import CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL
@@ -229,7 +230,7 @@ def count_of_workers(workers):
 
 def starts_and_split(X0, args, batched):
     """(private copy of the starts, shape (B, n); which of args have an entry per problem)."""
-    X0 = np.asarray(X0)
+    X0 = real_array("X0", X0)
     if X0.ndim not in (1, 2):
         raise ValueError(f"X0 has shape {X0.shape}; minimize_batch takes (B, n), B problems of n variables")
     if batched is not None:
@@ -249,14 +250,20 @@ def starts_and_split(X0, args, batched):
     else:
         B = X0.shape[0] if X0.ndim == 2 else length_of(args, X0)
         split = tuple([is_split(a, i, B) for i, a in enumerate(args)])
-    X = np.array([start_vector(row) for row in X0]) if X0.dtype.kind == "O" else as_floats(X0)
-    return np.array(np.broadcast_to(X, (B, X.shape[-1])), order="C"), split
+    return np.array(np.broadcast_to(X0, (B, X0.shape[-1])), order="C"), split
 
 
-def as_floats(X0):
-    """X0 as float64, checked as `minimize` checks x0."""
-    start_vector(X0.ravel()[:1])
-    return np.asarray(X0, np.float64)
+def real_array(name, value):
+    """The value as a contiguous array of float64, or an error that names it."""
+    try:
+        found = np.asarray(value)
+        if found.dtype.kind == "O":  # None would become nan
+            found = np.array([float(entry) for entry in found.flat]).reshape(found.shape)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must hold real numbers, in rows of one length; it is {value!r:.100}") from error
+    if found.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers; it is {found.dtype}: {value!r:.100}")
+    return np.asarray(found, np.float64, order="C")
 
 
 def first_axis(value, i):
@@ -474,9 +481,9 @@ def multistart(fun, X0, args=(), method=None, jac=None, hess=None, hessp=None, t
     >>> [(m.x.round(2).tolist(), m.count) for m in result.minima]
     [([-1.01], 4), ([0.99], 4)]
     """
-    if not xtol >= 0.0:
-        raise ValueError(f"xtol={xtol!r} must be at least 0")
-    X0 = np.asarray(X0)
+    if not isinstance(xtol, numbers.Real) or not xtol >= 0.0:
+        raise ValueError(f"xtol={xtol!r} must be a number of at least 0")
+    X0 = real_array("X0", X0)
     if X0.ndim != 2 or len(X0) == 0:
         raise ValueError(f"X0 has shape {X0.shape}; multistart takes (B, n), B >= 1 starts of n variables")
     if type(args) is not tuple:

@@ -11,6 +11,7 @@ from secondorder.batch import (
     assembled,
     attach,
     count_of_workers,
+    real_array,
     shown,
     starts_and_split,
 )
@@ -257,17 +258,6 @@ def curve_fit_batch(
         covariance[freedom < (0 if absolute_sigma else 1)] = math.inf
     result["covariance"] = covariance
     return result
-
-
-def real_array(name, value):
-    """The value as an array of float64, or an error that names it."""
-    try:
-        found = np.asarray(value)
-        if found.dtype.kind not in "fiub":
-            raise TypeError
-        return np.ascontiguousarray(found, np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must hold real numbers; it is {value!r:.100}") from None
 
 
 _residuals = {}

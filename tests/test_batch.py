@@ -285,7 +285,9 @@ def test_progress_counts_the_problems_done():
     [
         ({"X0": np.zeros((2, 2, 2))}, ValueError, ["X0", "(2, 2, 2)", "(B, n)"]),
         ({"X0": 1.0}, ValueError, ["X0", "()", "(B, n)"]),
-        ({"X0": np.zeros((2, 2)) + 1j}, TypeError, ["x0", "complex"]),
+        ({"X0": np.zeros((2, 2)) + 1j}, TypeError, ["X0", "real", "complex"]),
+        ({"X0": [[1.0, 2.0], [1.0]]}, TypeError, ["X0", "rows of one length"]),
+        ({"X0": [[1.0, None]]}, TypeError, ["X0", "real"]),
         ({"X0": np.zeros(2)}, ValueError, ["X0", "(2,)", "batched"]),
         ({"args": (np.zeros(3),)}, ValueError, ["args[0]", "(3,)", "batched="]),
         ({"args": (np.zeros(3),), "batched": (True, False)}, ValueError, ["batched", "1 args"]),

@@ -48,26 +48,14 @@ References
     Algorithm 4. doi:10.1016/S0925-2312(01)00700-7
 """
 
-from typing import NamedTuple
-
 from secondorder.jit import inlined
-from secondorder.updates.moments import rprop_coefficients, rprop_size, sign
+from secondorder.updates.moments import sign
+from secondorder.updates.resilient import Options, advance, step_size  # noqa: F401 - the skeleton's
 
 NAME = "IRpropMinus"
 NEEDS = ("grad",)
 COMMON = {}
 STATE = ("p", "d")
-
-
-class Options(NamedTuple):
-    """Options of IRpropMinus."""
-
-    lr: float = 1.0  # a factor of every step, >= 0
-    delta0: float = 0.1  # the first step size, >= 0
-    eta_minus: float = 0.5  # factor after a change of sign, in (0, 1)
-    eta_plus: float = 1.2  # factor otherwise, greater than 1
-    delta_min: float = 1e-6  # the smallest step size, positive
-    delta_max: float = 50.0  # the largest, positive
 
 
 def start(options):
@@ -79,13 +67,6 @@ def start(options):
 def rule(x, g, p, d, one, shrink, grow, low, high, lr):
     """(x, p, d) after a step."""
     product = g * p
-    d = rprop_size(product, d, shrink, grow, low, high)
+    d = step_size(product, d, shrink, grow, low, high)
     g = g - g if product < 0 else g
     return x - lr * (sign(g, one) * d), g, d
-
-
-def advance(k, lr, f, measured, options, memory, c):
-    """Write the coefficients of step k."""
-    rprop_coefficients(options, c)
-    c[5] = lr
-    return 0.0

@@ -52,20 +52,3 @@ def adam_coefficients(k, lr, options, memory, c):
         c[0], c[5] = lr * math.sqrt(bias2) / bias1, 1.0
     else:
         c[0], c[5] = lr / bias1, 1.0 / bias2
-
-
-@inlined
-def rprop_size(product, delta, shrink, grow, low, high):
-    """The step size of a parameter whose last two slopes have this product."""
-    if product > 0:
-        delta = grow * delta
-    if product < 0:
-        delta = shrink * delta
-    delta = high if delta > high else delta
-    return low if delta < low else delta
-
-
-@inlined
-def rprop_coefficients(options, c):
-    """Coefficients that the four Rprop rules share."""
-    c[0], c[1], c[2], c[3], c[4] = 1.0, options.eta_minus, options.eta_plus, options.delta_min, options.delta_max
