@@ -400,7 +400,7 @@ def test_every_method_file_is_in_the_table():
 def test_every_update_file_is_in_the_table():
     files = {path.stem for path in (PACKAGE / "updates").glob("*.py")} - {"__init__"}
     members = {module.__name__.rpartition(".")[2] for module in UPDATES.values()}
-    assert files - {"descent", "epochs", "moments", "schedules", "sweep", "treatment"} == members
+    assert files - {"descent", "epochs", "moments", "resilient", "schedules", "sweep", "treatment"} == members
 
 
 def test_every_search_file_is_in_the_table():
