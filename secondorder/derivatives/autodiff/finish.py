@@ -1,12 +1,13 @@
 """What only the program that is compiled gets, and none that is differentiated again.
 
 Entries of slices become entries of arrays, sums into neighbouring entries are put in the order that LLVM can keep in
-registers, costly functions get loops of their own, and arrays are allocated once.
+registers, costly functions get loops of their own, loops over rows take four at a time, and arrays are allocated once.
 """
 
-from secondorder.derivatives.autodiff.fission import fission
+from secondorder.derivatives.autodiff.fission import Rooms, parts_of, split
 from secondorder.derivatives.autodiff.hoisting import hoist
-from secondorder.derivatives.autodiff.ir import Const, Loop, Op, Shape, Store, blocks, uses, walk
+from secondorder.derivatives.autodiff.ir import Const, Load, Loop, Op, Shape, Store, blocks, uses, walk
+from secondorder.derivatives.autodiff.jamming import jam
 from secondorder.derivatives.autodiff.simplify import drop_dead, reuse_loads
 from secondorder.derivatives.autodiff.views import resolve_views
 
@@ -17,9 +18,40 @@ def finish(program):
     reuse_loads(program)
     drop_dead(program)
     order_scatters(program.body)
-    fission(program)
+    rearrange(program)
     hoist(program)
     return program
+
+
+def rearrange(program):
+    """Split loops for what can be vectorised, and put passes side by side for what these share; in place."""
+    rooms = Rooms()
+    for op in walk(program.body):
+        if isinstance(op, Load):
+            op.saved = None  # reverse mode is done
+    rearrange_in(program, program.body, rooms)
+    program.body[:0] = rooms.arrays()
+
+
+def rearrange_in(program, block, rooms, jammed=False):
+    """Do it in a block, from the outermost loops on; in loops that are jammed nothing more is."""
+    for op in list(block):
+        parts = parts_of(program, op, rooms) if isinstance(op, Loop) else None
+        if parts is None:
+            rearrange_loop(program, block, op, rooms, jammed)
+        else:
+            with rooms.for_values(parts.kept()) as room:
+                strip, loops = split(block, parts, room)
+                for loop in loops:
+                    rearrange_loop(program, strip, loop, rooms, jammed)
+
+
+def rearrange_loop(program, block, op, rooms, jammed):
+    """Jam a loop that isn't split, or goes into parts no more; then go on in it."""
+    pair = jam(program, block, op) if isinstance(op, Loop) and not jammed else ()
+    for loop in pair or (op,):
+        for inner in blocks(loop):
+            rearrange_in(program, inner, rooms, jammed or bool(pair))
 
 
 def order_scatters(block):

@@ -39,7 +39,6 @@ from secondorder.derivatives.autodiff.ir import (
     If,
     Kind,
     Load,
-    Loop,
     Op,
     Push,
     Shape,
@@ -53,8 +52,9 @@ from secondorder.derivatives.autodiff.ir import (
     uses,
     walk,
 )
-from secondorder.derivatives.autodiff.naturals import naturals, of_one_sign
-from secondorder.derivatives.autodiff.opaque import Opaque
+from secondorder.derivatives.autodiff.naturals import naturals
+from secondorder.derivatives.autodiff.opaque import is_opaque
+from secondorder.derivatives.autodiff.passes import parts_entries
 from secondorder.derivatives.autodiff.rules import LIGHT, VECTORISED
 from secondorder.derivatives.autodiff.simplify import Renaming
 from secondorder.derivatives.autodiff.sums import is_sum
@@ -65,29 +65,20 @@ MOST_ROWS = 64  # of values kept at the same time: 64 kB of a stack, of which th
 MOST_KEPT = 4  # values to keep for each costly one: beyond, memory traffic eats what vectors gain
 
 
-def fission(program):
-    """Split the loops of a program that are worth it; in place, and returned."""
-    rooms = Rooms()
-    split_in(program, program.body, rooms)
-    program.body[:0] = rooms.arrays()
-    return program
+def parts_of(program, loop, rooms):
+    """The Parts that a loop is split into, or None."""
+    if not may_be_split(loop):
+        return None
+    parts = Parts(loop, memory_groups(program), naturals(program))
+    return parts if parts.worthwhile() and rooms.has_room(parts.kept()) else None
 
 
-def split_in(program, block, rooms):
-    """Split loops of a block, then those nested in them."""
-    for op in list(block):
-        may_be = isinstance(op, Loop) and may_be_split(op)
-        parts = Parts(op, memory_groups(program), naturals(program)) if may_be else None
-        if may_be and parts.worthwhile() and rooms.has_room(parts.kept()):
-            with rooms.for_values(parts.kept()) as room:
-                position = block.index(op)
-                block[position : position + 1] = Splitting(parts, room).made.block
-                for o in op.body:
-                    for inner in blocks(o):
-                        split_in(program, inner, rooms)
-        else:
-            for inner in blocks(op):
-                split_in(program, inner, rooms)
+def split(block, parts, room):
+    """Put parts in the place of their loop; gives (the block that they are in, the loops)."""
+    splitting = Splitting(parts, room)
+    position = block.index(parts.loop)
+    block[position : position + 1] = splitting.made.block
+    return splitting.strip.body, splitting.loops
 
 
 def may_be_split(loop):
@@ -99,11 +90,6 @@ def may_be_split(loop):
     if any(s.param.kind.ndim for s in loop.slots) or not any(map(is_costly, loop.body)):
         return False
     return not any(isinstance(o, Check | Push) or is_opaque(o) for o in walk(loop.body))
-
-
-def is_opaque(op):
-    """Is it a call of a function of the user's?"""
-    return isinstance(op, Op) and isinstance(op.fn, Opaque)
 
 
 def is_costly(op):
@@ -183,20 +169,9 @@ class Parts:
                 else:
                     self.together(op, w)
 
-    def is_own(self, group):
-        """Does each pass touch other entries of an array: is the loop's index one of the indices everywhere?"""
-        if not of_one_sign(self.loop, self.natural):
-            return False
-        arrays, common = set(), None
-        for o in walk(self.loop.body):
-            if isinstance(o, Shape) or not any(v.kind.ndim and self.group(v) == group for v in uses(o)):
-                continue
-            if not isinstance(o, Load | Store):
-                return False
-            axes = {k for k, i in enumerate(o.indices) if i is self.loop.index}
-            common = axes if common is None else common & axes
-            arrays.add(o.array)
-        return len(arrays) == 1 and bool(common) and not arrays & set(self.maker)
+    def is_own(self, memory):
+        """Does each pass touch other entries of an array?"""
+        return parts_entries(self.loop, memory, self.group, self.natural, self.maker)
 
     def cycle(self, node):
         """The nodes that must come in the same part as this one."""
@@ -302,9 +277,11 @@ class Splitting:
             before = b.mul(self.strip.index, Const(BLOCK))
             self.first = b.add(loop.start, before)
             length = b.op("min", Const(BLOCK), b.sub(self.passes, before))
+            self.loops = []
             for number in parts.numbers():
                 with b.loop(length, hint="k") as part:
                     self.write(part, number)
+                self.loops.append(part)
         self.strip.where = loop.where
 
     def write(self, part, number):

@@ -10,7 +10,7 @@ import functools
 import inspect
 import types as python_types
 
-from secondorder.derivatives.autodiff.ir import Kind
+from secondorder.derivatives.autodiff.ir import Kind, Op
 from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import njit
@@ -61,6 +61,11 @@ class Opaque:
             same = b.op("eq", b.shape(result, axis), b.shape(args[k], axis))
             b.check(same, f"the derivative of {self.name} must have the shape of its argument {k + 1}")
         return result
+
+
+def is_opaque(op):
+    """Is it a call of a function of the user's?"""
+    return isinstance(op, Op) and isinstance(op.fn, Opaque)
 
 
 def rule_of(function):
