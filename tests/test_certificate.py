@@ -176,11 +176,11 @@ def test_lanczos_certifies_many_variables(index):
     assert again.lambda_min == found.lambda_min and np.array_equal(again.direction, found.direction)
 
 
-def _lanczos_bound(n, steps, least, largest):
-    return least_curvature.lanczos_bound(n, steps, least, largest)
+def _lanczos_bound(n, steps, least, largest, failure):
+    return least_curvature.lanczos_bound(n, steps, least, largest, failure)
 
 
-lanczos_bound = typed(_lanczos_bound, f8(intp, intp, f8, f8), flags=ENTRY)
+lanczos_bound = typed(_lanczos_bound, f8(intp, intp, f8, f8, f8), flags=ENTRY)
 
 
 def test_lanczos_stops_once_its_bound_is_positive():
@@ -208,7 +208,7 @@ def test_the_bound_of_lanczos_holds_as_often_as_it_says():
                     u = u - (q @ u) * q
             V.append(u / np.linalg.norm(u))
         theta = np.linalg.eigvalsh(np.triu(T) + np.triu(T, 1).T)
-        missed += lanczos_bound(300, 12, theta[0], theta[-1]) > w[0]
+        missed += lanczos_bound(300, 12, theta[0], theta[-1], 1e-3) > w[0]
     assert missed == 0  # of 200, where 0.2 are allowed
 
 
@@ -314,7 +314,7 @@ def test_a_degenerate_minimum_stays_a_success_and_says_what_was_tried():
     result = minimize(lambda x: x[0] ** 4 + x[1] ** 2, [0.0, 0.0], method="newton")
     assert result.success and result.nescape == 0
     assert result.certificate.verdict == "degenerate" and result.certificate.tried >= 1
-    assert "degenerate" in repr(result.certificate)
+    assert "degenerate" in repr(result.certificate) and "degenerate" in result.message
 
 
 def test_counts_budgets_history_and_callbacks_go_on_after_an_escape():

@@ -191,15 +191,3 @@ def ritz_vector(V, locked, memory, most, steps, k, out):
     for i in range(1, steps):
         axpy(s[i], V[locked + i], out, out)
     scale(1.0 / math.sqrt(dot(out, out)), out, out)
-
-
-@loop
-def smallest_eigenvalue(hvp, x, V, rtol, v, memory, control, data):
-    """The smallest Ritz value of H(x) from the start V[0], to within rtol |H|; v (n,) <- its unit vector.
-
-    At most V.shape[0] - 1 products; memory (memory_size(V.shape[0] - 1),). v is left alone if no product was finite.
-    """
-    ritz = lanczos(hvp, x, V, 0, 1, 0, rtol, memory, control, data)
-    if ritz.steps > 0:
-        ritz_vector(V, 0, memory, V.shape[0] - 1, ritz.steps, 0, v)
-    return ritz

@@ -55,7 +55,6 @@ from secondorder.status import GTOL, MAXITER, RUNNING, Outcome
 from secondorder.subproblems.capped_cg import CURVATURE, STEEPEST, capped_cg
 from secondorder.subproblems.eigenvalue_oracle import (
     N_CERTIFICATE,
-    enough_steps,
     least_eigenvalue,
     oracle_fields,
     withdraw,
@@ -135,7 +134,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     g, gt, xt, s, d = work[0], work[1], work[2], work[3], work[4]
     y, r, p, bp, last = work[5], work[6], work[7], work[8], work[9]
     certificate = flattened(work)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE]
-    V = work[N_VECTORS + N_CERTIFICATE : N_VECTORS + N_CERTIFICATE + enough_steps(n, options) + 1]
+    V = work[N_VECTORS + N_CERTIFICATE : N_VECTORS + N_CERTIFICATE + min(n, options.m) + 1]
     size, L, rejections, oracles, alpha = 0.0, 0.0, 0, 0, 1.0
     plan = Plan(0.0, 0.0, False)
     f = values[F]
@@ -145,14 +144,14 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     withdraw(certificate)
     while reason in (RUNNING, GTOL):
         if rejections == 0 and reason == GTOL:  # 1
-            ritz = least_eigenvalue(hvp, x, V, options, oracles, d, memory, certificate, control, data)
+            found = least_eigenvalue(hvp, x, V, options, oracles, d, memory, certificate, control, data)
             oracles += 1
-            if not ritz.smallest < -0.5 * options.eps_h * ritz.norm:
+            if not found.least < -0.5 * options.eps_h * found.norm:
                 break
             if stopped(control) or counts[N_ITER] >= counts[MAX_ITER]:
                 reason = counts[STOP] if stopped(control) else MAXITER
                 break
-            plan = curvature_step(d, g, ritz.smallest, L, x, f)
+            plan = curvature_step(d, g, found.least, L, x, f)
         elif rejections == 0:  # 2
             plan, size = find_direction(hvp, x, f, g, options, size, L, y, r, p, bp, last, d, control, data)
         alpha = 1.0 if rejections == 0 else options.backtrack * alpha
