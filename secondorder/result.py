@@ -95,7 +95,7 @@ class Certificate(NamedTuple):
         "lanczos": the smallest Ritz value, which is never below the smallest eigenvalue. So a negative one is a proof;
         how far below a positive one that may be, with which probability, `lower` says.
     lower : float
-        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1] theorem 4.2); -inf: the
+        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1]); -inf: the
         products were too few for any.
     probability : float
         0 where the bound is certain.

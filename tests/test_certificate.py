@@ -188,7 +188,7 @@ def test_lanczos_stops_once_its_bound_is_positive():
     found = so.certify(Objective(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,))
     assert found.verdict == "minimum" and found.bound == "lanczos"
     assert 0.0 < found.lower < 1.0 and found.n_products <= 15  # to RTOL: 100
-    e = (np.log(1.648 * np.sqrt(1000) * 2.0 / 1e-3) / (2 * found.n_products - 1)) ** 2  # [1] theorem 4.2, twice
+    e = (np.log(1.648 * np.sqrt(1000) * 2.0 / 1e-3) / (2 * found.n_products - 1)) ** 2  # [1], twice
     spread = (found.lambda_min - found.lower) * (1.0 - 2.0 * e) / e
     assert 0.9 < spread <= 1.0  # of the Ritz values
 

@@ -2,7 +2,7 @@ r"""Neon+: negative curvature from gradients alone, by Nesterov's acceleration o
 
 From a small random u, y = u:
 
-    y+ = u - (grad f(x + u) - grad f(x)) / L;    u <- y+ + zeta (y+ - y);    y <- y+            ([1] algorithm 2)
+    y+ = u - (grad f(x + u) - grad f(x)) / L;    u <- y+ + zeta (y+ - y);    y <- y+            (NEON+ of [1])
 
 until u is a direction of negative curvature (subproblems.negative_curvature), which then is followed as one from
 Lanczos is; or for STEPS gradients. Components of curvature -lambda grow by some 1 + sqrt(lambda / L) a step, those of

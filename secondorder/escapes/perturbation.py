@@ -7,7 +7,7 @@ Nothing is known of the curvature, before and after: where no noise helped, x ma
 
 References
 ----------
-[1] Jin, Ge, Netrapalli, Kakade, Jordan. How to escape saddle points efficiently. ICML 2017. Algorithm 4.
+[1] Jin, Ge, Netrapalli, Kakade, Jordan. How to escape saddle points efficiently. ICML 2017.
 """
 
 from secondorder.control import stopped

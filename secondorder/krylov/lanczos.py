@@ -11,7 +11,7 @@ From v_1 = start / |start|, with full reorthogonalisation:
     5.  v_{j+1} = w / beta_j
 
 |H| is the largest |H v_j| so far, so rtol has no units. From a random start each extreme eigenvalue is found with
-probability one, to within eps |H| after some ln(n) / sqrt(eps) steps ([3] theorem 4.2); from a start that is orthogonal
+probability one, to within eps |H| after some ln(n) / sqrt(eps) steps ([3]); from a start that is orthogonal
 to its eigenvector, never in theory: don't start from a unit vector or a gradient. Of an eigenvalue that repeats one
 vector is found, that in the direction of the start.
 

@@ -2,14 +2,14 @@ r"""Newton-CG with capped conjugate gradients: second-order points, with a bound
 
 Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
 
-    1.  |g|_inf <= gtol: v, |v| = 1, and v'Hv by Lanczos from a random start (krylov.lanczos);
-        stop if v'Hv >= -eps_H / 2;   else d = -sgn(v'g) (|v'Hv| / L) v                    ([1] algorithm 2, 3, lemma 2)
+    1.  |g|_inf <= gtol: v, |v| = 1, and v'Hv by Lanczos from a random start (subproblems.eigenvalue_oracle);
+        stop if v'Hv >= -eps_H / 2;   else d = -sgn(v'g) (|v'Hv| / L) v                                            ([1])
     2.  else d from capped conjugate gradients on (H + 2 eps_H I) d = -g: a solution, or a direction of curvature below
         -eps_H, then d <- -sgn(d'g) (|d'Hd| / |d|^2 / L) d / |d|                     (subproblems.capped_cg, [1] alg. 1)
     3.  x <- x + alpha d with the first alpha of 1, theta, theta^2, .. for which f falls by
         decrease / 6 L alpha^3 |d|^3, or by the part `decrease` of what the model of f says  (theta: `backtrack`)
 
-Guarantee ([1] theorems 4 and 5, for a Lipschitz continuous Hessian and f bounded below, in exact arithmetic): it ends
+Guarantee ([1], for a Lipschitz continuous Hessian and f bounded below, in exact arithmetic): it ends
 with |g|_inf <= gtol and, with a probability of at least 1 - failure, lambda_1 >= -eps_H; after a number of iterations
 of order max(gtol^-3 eps_H^3, eps_H^-3), each with products of order min(n, eps_H^{-1/2} log 1/eps_H). What was found of
 lambda_1 is in result.oracle: `curvature`, the lowest Ritz value; `bound`, -eps_H; `failure`, the probability that
@@ -72,7 +72,7 @@ class Options(NamedTuple):
 
     eps_h: float = 2.0**-13  # eps_H in units of |H|, in (0, 1); sqrt of the default grtol: eps_H = sqrt(gtol) in [1]
     zeta: float = 0.5  # accuracy of a solution, in (0, 1); [1] algorithm 1
-    backtrack: float = 0.5  # theta of the search, in (0, 1); [1] algorithm 3
+    backtrack: float = 0.5  # theta of the search, in (0, 1); [1]
     decrease: float = 0.2  # eta of the search in [1], in (0, 1)
     failure: float = 1e-6  # delta of [1]: probability of a wrong certificate, in (0, 1)
     oracle_seed: int = 0  # of the random start of Lanczos, >= 0

@@ -7,7 +7,7 @@ Minimise f: R^n -> R. With g = grad f(x), v the last step, k the steps since mom
     2.  y = x + k / (k + 3) v                                                                    ([2])
     3.  f(x) < f(y) + grad f(y)'(x - y), and by more than rounding, and slopes agree: f is not convex between them.
         x <- the lower of x + v and x - v if that is lower than x, v doubled while f falls; momentum is forgotten
-                                                                                                 ([1] algorithm 3)
+                                                                                                 (NCE of [1])
     4.  else x+ = y - grad f(y) / L, L doubled until f(x+) <= f(y) - 0.4 |grad f(y)|^2 / L, or, where that is next to
         nothing of f, |change of grad f| <= L |x+ - y|;   v = x+ - x
     5.  momentum is forgotten where v leads up, v'grad f(y) > 0 ([3]), or is longer than delta_max

@@ -3,7 +3,7 @@ r"""Trust-region Newton-CG with complexity guarantees: truncated conjugate gradi
 Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
 
     1.  |g|_inf <= gtol: v, |v| = 1, and v'Hv by Lanczos from a random start (subproblems.eigenvalue_oracle);
-        stop if v'Hv >= -eps_H / 2;   else s = -sgn(v'g) delta v                                 ([1] section 4)
+        stop if v'Hv >= -eps_H / 2;   else s = -sgn(v'g) delta v                                           ([1])
     2.  else s from conjugate gradients on (H + 2 eps_H I) s = -g within |s| <= delta: a solution, a point of the
         boundary, or the boundary along a direction of curvature below -eps_H        (subproblems.damped_steihaug)
     3.  rho = (f(x) - f(x + s)) / pred, pred = -g's - s'Hs / 2;  x <- x + s if rho >= eta, else back with a smaller

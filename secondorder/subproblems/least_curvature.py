@@ -8,7 +8,7 @@ r"""The smallest eigenvalue of a Hessian H and its direction, at a point where a
                         is positive, where the residual is RTOL |H|, or where the products are spent
 
 A Ritz value is never below the smallest eigenvalue, so a negative one is a proof; a positive one is a matter of
-probability ([1] theorem 4.2): after k steps from a random start the smallest eigenvalue is below
+probability ([1]): after k steps from a random start the smallest eigenvalue is below
 
     theta - e (largest - smallest),    sqrt(e) = ln(1.648 sqrt(n) / delta) / (2 k - 1)
 
@@ -205,7 +205,7 @@ def from_products(hvp, x, exact, tolerance, floor, most, seed, work, memory, con
 
 @leaf
 def lanczos_bound(n, steps, least, largest, failure):
-    """What the smallest eigenvalue is not below but for this probability: [1] theorem 4.2, once for each end."""
+    """What the smallest eigenvalue is not below but for this probability: [1], once for each end."""
     root = math.log(1.648 * math.sqrt(n) * 2.0 / failure) / (2 * steps - 1)
     e = root * root  # of the spread, missed at an end
     return least - e * (largest - least) / (1.0 - 2.0 * e) if e < 0.5 else -math.inf
