@@ -142,7 +142,7 @@ def test_a_certificate_says_what_was_not_asked_of_it():
     assert sure.oracle["failure"] <= 1e-6
     assert unsure.success
     assert unsure.oracle["products"] == 5
-    assert unsure.oracle["failure"] == 1.0
+    assert unsure.oracle["failure"] > 0.1
     stopped = problem.minimize(np.ones(60), maxiter=1)
     assert not stopped.success
     assert np.isnan(stopped.oracle["curvature"])
