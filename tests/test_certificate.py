@@ -140,6 +140,38 @@ def test_a_point_outside_the_domain_is_an_error():
         so.certify(lambda x: np.log(x[0]), [-1.0])
 
 
+@pytest.mark.parametrize(
+    ("x", "options", "words"),
+    [
+        (np.zeros((2, 2)), {}, r"x has shape \(2, 2\); a point is a vector"),
+        (np.zeros(0), {}, "x is empty"),
+        ([0.0], {"gtol": -1.0}, "gtol=-1.0 must be at least 0"),
+        ([0.0], {"gtol": np.nan}, "gtol=nan must be at least 0"),
+        ([np.nan], {}, "nan or infinite at x"),
+    ],
+)
+def test_wrong_points_and_tolerances_are_refused_by_name(x, options, words):
+    with pytest.raises(ValueError, match=words):
+        so.certify(lambda x: x[0] ** 2, x, **options)
+
+
+def test_a_hessian_that_is_not_finite_is_unknown():
+    assert so.classify(lambda x: x[0] ** 2, [0.0], hess=lambda x: np.array([[np.nan]])) == "unknown"
+
+
+def test_flat_functions_of_many_variables_are_degenerate_or_not_stationary():
+    def fun_grad(x, g, slope):
+        g[:] = slope
+        return slope * np.sum(x)
+
+    def hvp(x, v, out, slope):
+        out[:] = 0.0
+
+    objective = Objective(fun_grad, hvp=hvp)
+    assert so.classify(objective, np.ones(1000), (0.0,)) == "degenerate"
+    assert so.classify(objective, np.ones(1000), (1.0,)) == "not stationary"
+
+
 def diagonal(n, index, seed=5):
     """Spectrum of a quadratic: `index` values in (-1, 0), the others in (0, 1)."""
     w = np.random.default_rng(seed).uniform(0.05, 1.0, n)
