@@ -263,6 +263,15 @@ def test_every_escape_tries_flat_points_and_says_so(name):
 # ------------------------------------------------------------------------------------------ what could not be certified
 
 
+@pytest.mark.parametrize("name", so.UPDATES)
+def test_update_rules_call_no_saddle_a_success_where_second_order_is_asked_for(name):
+    problem = PROBLEMS["double-well-at-saddle"]
+    objective = Objective(problem.fun_grad, hvp=problem.hvp)
+    result = minimize(objective, problem.x0(), method=name, second_order="certify")
+    assert (result.reason, result.success, result.certificate.verdict) == ("saddle", False, "saddle")
+    assert minimize(objective, problem.x0(), method=name).success  # of first order
+
+
 @pytest.mark.parametrize("method", ["newton", "newton-cg", "l-bfgs"])
 def test_a_point_without_finite_second_derivatives_is_no_success_of_second_order(method):
     def fun_grad(x, g):
