@@ -1,8 +1,9 @@
-"""What saddles cost, in three tables: `python benchmarks/saddles.py`, or `--part octopus`, `escapes`, `certificates`.
+"""What saddles cost, in tables. `python benchmarks/saddles.py` prints all, `--part NAME` one.
 
     octopus        steps to the last basin of Du et al.'s octopus (2017): gradient descent, and perturbed; `--plot FILE`
                    draws f as their figures do
     escapes        saddles missed, of 300 axis-aligned ones and the same turned, 20 seeds each; evaluations of a run
+    products       Hessian products until a saddle of 1000 variables is left; also counted by asv (Leaving)
     certificates   products and time of certifying the end of a run on the chained Rosenbrock function
 
 Starts and saddles are seeded. Times are minima over repetitions.
@@ -106,7 +107,7 @@ def model(seed, turned):
 
 def escapes():
     print("\nl-bfgs from 300 saddles and the same turned, 20 seeds: 12000 runs an escape")
-    print(f"{'':16} {'missed':>7} {'called a minimum':>17} {'evaluations: median':>20} {'most':>6}")
+    print(f"{'':16} {'missed':>7} {'called a success':>17} {'evaluations: median':>20} {'most':>6}")
     objective = so.Objective(quartic_grad, hvp=quartic_hvp)
     for name in ESCAPES:
         missed, false, evaluations = 0, 0, []
@@ -118,9 +119,77 @@ def escapes():
                     result = so.minimize(objective, args[2], args, "l-bfgs", options=options, second_order=True)
                     y = args[0] @ (result.x - args[2])
                     saddle = np.min(args[1] + 3.0 * y**2) <= 0.0
-                    missed, false = missed + saddle, false + (saddle and result.certificate.verdict == "minimum")
+                    missed, false = missed + saddle, false + (saddle and result.success)
                     evaluations.append(result.nfev)
         print(f"{name:16} {missed:>7} {false:>17} {np.median(evaluations):>20.0f} {max(evaluations):>6}")
+
+
+# --------------------------------------------------------------------------------------------------------- products
+
+INDICES, SEEDS = (1, 10, 500), range(5)
+BY_PRODUCTS = tuple(name for name, module in so.METHODS.items() if "hvp" in module.NEEDS)
+WAYS = tuple((method, "curvature") for method in BY_PRODUCTS) + tuple(("l-bfgs", escape) for escape in ESCAPES)
+
+
+@njit
+def wells_grad(x, g, w):
+    g[:] = w * x + x**3
+    return np.sum(0.5 * w * x**2 + 0.25 * x**4)
+
+
+@njit
+def wells_hvp(x, v, out, w):
+    out[:] = (w + 3.0 * x**2) * v
+
+
+def spectrum(index, seed):
+    """1000 eigenvalues: `index` in (-1, -0.05), the others in (0.05, 1)."""
+    w = np.random.default_rng(seed).uniform(0.05, 1.0, 1000)
+    w[:index] *= -1.0
+    return w
+
+
+def from_saddle(method, escape, index, seed, first_step):
+    """The run from the saddle: as far as the first lower point, or to its end."""
+
+    def stop(x):
+        raise StopIteration
+
+    options = {"escape": escape, "seed": seed}
+    if "oracle_seed" in so.METHODS[method].Options._fields:
+        options["oracle_seed"] = seed
+    objective, callback = so.Objective(wells_grad, hvp=wells_hvp), stop if first_step else None
+    w = spectrum(index, seed)
+    return so.minimize(objective, np.zeros(1000), (w,), method, callback=callback, options=options, second_order=True)
+
+
+class Leaving:
+    """Most Hessian products that any of the seeds takes to leave a saddle of 1000 variables."""
+
+    params = (list(map(" ".join, WAYS)), list(INDICES))
+    param_names = ("method and escape", "index")
+
+    def track_products(self, way, index):
+        return max(from_saddle(*way.split(), index, seed, True).nhev for seed in SEEDS)
+
+    track_products.unit = "products"
+
+
+def products():
+    print(
+        f"\nHessian products from a saddle of 1000 variables: most of {len(SEEDS)} seeds until a lower point is found"
+    )
+    print("(with evaluations of f and g), and to the certified end")
+    print(f"{'method':20} {'escape':14} {'index':>5} {'left':>7} {'evaluations':>12} {'left of':>8} {'to the end':>11}")
+    for method, escape in WAYS:
+        for index in INDICES:
+            runs = [from_saddle(method, escape, index, seed, True) for seed in SEEDS]
+            whole = [from_saddle(method, escape, index, seed, False) for seed in SEEDS]
+            left = sum(run.nescape for run in runs)
+            most = max(run.nhev for run in runs)
+            end = str(max(run.nhev for run in whole)) if all(run.success for run in whole) else "-"
+            evaluations = max(run.nfev for run in runs)
+            print(f"{method:20} {escape:14} {index:>5} {most:>7} {evaluations:>12} {left:>4} of {len(SEEDS)} {end:>10}")
 
 
 # ----------------------------------------------------------------------------------------------------- certificates
@@ -160,11 +229,12 @@ def certificates():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("octopus", "escapes", "certificates"), action="append")
+    parts = {"escapes": escapes, "products": products, "certificates": certificates}
+    parser.add_argument("--part", choices=("octopus", *parts), action="append")
     parser.add_argument("--plot", metavar="FILE", help="of the part octopus")
     given = parser.parse_args()
-    for part in given.part or ("octopus", "escapes", "certificates"):
-        octopus(given.plot) if part == "octopus" else {"escapes": escapes, "certificates": certificates}[part]()
+    for part in given.part or ("octopus", *parts):
+        octopus(given.plot) if part == "octopus" else parts[part]()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ FIXED = {"line_search": "fixed", "initial_step": "constant", "alpha": 0.05}
 # name: what of minimize's arguments makes it; to add a method is to add a row
 WAYS = {
     "gradient descent": {"method": "gradient-descent", "options": FIXED},
+    "Adam": {"method": so.Adam(lr=0.05)},
     "perturbed": {"method": "perturbed-gd", "options": FIXED | {"every": 10, "small": 0.1}},
     "saddle-free Newton": {"method": "saddle-free-newton"},
 }

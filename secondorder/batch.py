@@ -9,7 +9,6 @@
 import math
 import numbers
 import time
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from secondorder.jit import type_of
 from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, minimize
 from secondorder.objective import Objective, typed_objective
 from secondorder.result import OptimizeResult
+from secondorder.starts import distinct, lowest
 from secondorder.status import CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL
 
 
@@ -442,28 +442,23 @@ def attach(error, result, function="minimize_batch"):
 # ------------------------------------------------------------------------------------------------------ many starts
 
 
-class Minimum(NamedTuple):
-    """A point where some starts ended: the best of them, and how many they were."""
-
-    x: np.ndarray
-    fun: float
-    count: int
-    starts: np.ndarray  # their numbers
-
-
 def multistart(fun, X0, args=(), method=None, jac=None, hess=None, hessp=None, tol=None, options=None, *,
                xtol=1e-4, workers=None, backend="auto", progress=False):  # fmt: skip
     """Minimize one function from many starts: the best point, and all distinct ones with their counts.
+
+    As in `minimize_batch`, a small gradient is all that success means: `classify` tells minima from saddles, and
+    `random_starts` leaves saddles, in more time.
 
     Parameters
     ----------
     fun, args, method, jac, hess, hessp, tol, options, workers, backend, progress
         As in `minimize_batch`; all args are shared.
     X0 : array_like, shape (B, n)
-        Starts.
+        Starts, such as `draw_starts` gives.
     xtol : float, optional
-        Two points are one where ``|x - y|_inf <= xtol max(1, |x|_inf)``. Default 1e-4: a point with a gradient of
-        sqrt(eps) lies that near its minimum up to a condition number of about 1e4.
+        Two points are one where ``|x - y|_inf <= xtol max(|x|_inf, w)``, w the widest range of a variable in X0.
+        Default 1e-4: a point with a gradient of sqrt(eps) lies that near its minimum up to a condition number of
+        about 1e4.
 
     Returns
     -------
@@ -477,7 +472,7 @@ def multistart(fun, X0, args=(), method=None, jac=None, hess=None, hessp=None, t
     >>> import secondorder as so
     >>> def double_well(x):
     ...     return (x[0] ** 2 - 1.0) ** 2 + 0.1 * x[0]
-    >>> result = so.multistart(double_well, np.linspace(-2.0, 2.0, 8).reshape(8, 1), method="bfgs")
+    >>> result = so.multistart(double_well, so.draw_starts(8, bounds=[(-2.0, 2.0)]), method="bfgs")
     >>> [(m.x.round(2).tolist(), m.count) for m in result.minima]
     [([-1.01], 4), ([0.99], 4)]
     """
@@ -492,25 +487,8 @@ def multistart(fun, X0, args=(), method=None, jac=None, hess=None, hessp=None, t
         fun, X0, args, method, jac, hess, hessp, tol, options,
         batched=(False,) * len(args), workers=workers, backend=backend, progress=progress,
     )  # fmt: skip
-    minima = distinct(found, xtol)
-    lowest = np.where(np.isnan(found.fun), np.inf, found.fun)
-    best = minima[0].starts[0] if minima else int(np.argmin(lowest))
+    minima = distinct(found.x, found.fun, found.success, X0, xtol)
+    best = minima[0].starts[0] if minima else lowest(found.fun)
     result = found.problem(best)
     result["minima"], result["batch"] = minima, found
     return result
-
-
-def distinct(found, xtol):
-    """The distinct points of the problems that converged, lowest first; the first of `starts` is the best one."""
-    order = [int(i) for i in np.argsort(found.fun, kind="stable") if found.success[i]]
-    groups = []
-    for i in order:
-        x = found.x[i]
-        near = xtol * max(1.0, float(np.max(np.abs(x), initial=0.0)))
-        for group in groups:
-            if np.max(np.abs(found.x[group[0]] - x), initial=0.0) <= near:
-                group.append(i)
-                break
-        else:
-            groups.append([i])
-    return [Minimum(found.x[g[0]], float(found.fun[g[0]]), len(g), np.array(g)) for g in groups]

@@ -82,6 +82,11 @@ def certify(fun, x, args=(), *, jac=None, hess=None, hessp=None, gtol=None, curv
     Certificate
         For n <= 200 from all eigenvalues, which costs a Hessian; beyond from Lanczos, at most 100 Hessian products.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are wrong, and where f or its gradient is nan or infinite at x.
+
     Examples
     --------
     >>> import secondorder as so
@@ -93,7 +98,9 @@ def certify(fun, x, args=(), *, jac=None, hess=None, hessp=None, gtol=None, curv
     >>> certificate.direction.tolist()
     [0.0, 1.0]
     """
-    x = start_vector(x)
+    x = point(x)
+    if gtol is not None and not gtol >= 0.0:
+        raise ValueError(f"gtol={gtol!r} must be at least 0")
     result = minimize(
         fun,
         x,
@@ -111,6 +118,16 @@ def certify(fun, x, args=(), *, jac=None, hess=None, hessp=None, gtol=None, curv
     size = max(1.0, float(np.max(np.abs(x), initial=0.0)))
     threshold = STATIONARY * found.norm * size if gtol is None else gtol
     return found._replace(verdict="not stationary") if result.optimality > threshold else found
+
+
+def point(x):
+    """A private copy of x, shape (n,), n >= 1."""
+    if np.ndim(x) > 1:
+        raise ValueError(f"x has shape {np.shape(x)}; a point is a vector of shape (n,): use x.ravel()")
+    x = start_vector(x)
+    if x.size == 0:
+        raise ValueError("x is empty: without variables there are no eigenvalues")
+    return x
 
 
 def classify(fun, x, args=(), **options):

@@ -114,10 +114,10 @@ def minimize(
         random direction is compared. `check_derivatives` looks closer. These evaluations are not counted.
     second_order : bool, "certify" or "escape", optional
         "certify": where the run ends with a small gradient, look at the least curvature there, so that a saddle is no
-        success: ``result.certificate``. "escape" or True: and go on from a saddle along that direction. False: neither.
-        Default: "escape" for methods that use second derivatives, False for others. These get Hessian products, as
-        under `hessp`, if asked. The option ``escape`` ("curvature") is the way out, one of `secondorder.escapes`:
-        "neon", "neon2", "perturbation" and "random-search" need gradients alone.
+        success: ``result.certificate``. "escape" or True: and go on from a saddle. False: neither, a small gradient is
+        all that success means. Default: "escape" for methods that use second derivatives, False for others. These get
+        Hessian products, as under `hessp`, if asked. The option ``escape`` ("curvature") is the way out, one of
+        `secondorder.escapes`. See docs/saddles.md.
 
     Returns
     -------
@@ -425,7 +425,7 @@ def result_of(run, reason, begun, detail=None):
         jac=run.gradient(counts, values),
         success=status == CONVERGED,
         status=status,
-        message=detail or message(reason, sentence, values),
+        message=detail or message(reason, sentence, values, run.certificate),
         reason=word,
         criteria=criteria(plan.run, values),
         optimality=gnorm,
@@ -468,10 +468,11 @@ def criteria(options, values):
     return found
 
 
-def message(reason, sentence, values):
+def message(reason, sentence, values, certificate):
     """The sentence of a reason, with the numbers that show it."""
+    known = "" if certificate is None else f"; {certificate.established()}"
     if reason == GTOL:  # they are in criteria; formatting them would take longer than many a solve
-        return sentence
+        return sentence + known
     if reason == BELOW_FMIN:
         return f"{sentence} (fmin = {values[c.F_MIN]:.3g}, f = {values[c.F]:.3g})"
     text = f"{sentence}: |g|_inf = {values[c.GNORM]:.3g}, tolerance {values[c.THRESHOLD]:.3g}"
@@ -481,7 +482,7 @@ def message(reason, sentence, values):
             f"f = {values[c.F]:.6g}, and ended at step {values[c.TRIAL_ALPHA]:.3g} with f - f(x) = "
             f"{values[c.TRIAL_F] - values[c.F]:.3g} and slope {values[c.TRIAL_SLOPE]:.3g}"
         )
-    return text
+    return text + known
 
 
 def attach(error, result, function="minimize"):

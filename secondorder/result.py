@@ -85,20 +85,18 @@ class Certificate(NamedTuple):
     Attributes
     ----------
     verdict : str
-        "minimum": H is positive definite, beyond rounding. "saddle": lambda_min < -tolerance |H|; "maximum": so are all
-        eigenvalues. "degenerate": neither, H is flat in a direction, and higher derivatives decide. "unknown": H is not
-        finite, or was not looked at, as with escapes by gradients alone. Of `certify` and `classify` also "not
-        stationary".
+        "minimum": H is positive definite, beyond rounding; of "lanczos" as far as `lower` says. "saddle": lambda_min <
+        -tolerance |H|; "maximum": so are all eigenvalues. "degenerate": neither, H is flat in a direction, and higher
+        derivatives decide. "unknown": H is not finite. Of `certify` and `classify` also "not stationary".
     lambda_min : float
         The smallest eigenvalue of H; where `bound` is "cholesky", a lower bound of it.
     bound : str
         Where that comes from. "exact": all eigenvalues. "cholesky": H - lambda_min I has a Cholesky factorization.
         "lanczos": the smallest Ritz value, which is never below the smallest eigenvalue. So a negative one is a proof;
-        how far below a positive one that may be, with which probability, `lower` says. "gradients": the curvature
-        along a direction that differences of gradients have led to (escapes "neon" and "neon2"): a negative one is a
-        proof up to the error of differences, a positive one says nothing.
+        how far below a positive one that may be, with which probability, `lower` says.
     lower : float
-        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1] theorem 4.2).
+        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1]); -inf: the
+        products were too few for any.
     probability : float
         0 where the bound is certain.
     error : float
@@ -117,6 +115,8 @@ class Certificate(NamedTuple):
         Of the random start of "lanczos" and of what was `tried`.
     tried : int
         Directions or perturbations that a lower point was looked for with, and not found.
+    escape : str or None
+        The way in which: a name of `secondorder.escapes`; None where x was only looked at.
 
     References
     ----------
@@ -137,12 +137,36 @@ class Certificate(NamedTuple):
     n_products: int
     seed: int
     tried: int
+    escape: str | None
+
+    def established(self):
+        """What is known of x now, and what is not, in words."""
+        if self.verdict == "unknown":
+            return "the Hessian is not finite"
+        if self.verdict == "minimum":
+            if self.probability == 0.0:
+                return "the Hessian is positive definite: x is a minimum"
+            return (
+                f"the Hessian has no eigenvalue below {self.lower:.3g} but for a probability of {self.probability:.2g} "
+                f"(lambda_min = {self.lambda_min:.3g}, |H| = {self.norm:.3g})"
+            )
+        tried = "no way down was tried"
+        if self.tried:
+            tried = f"{self.tried} directions or perturbations of escape={self.escape!r} led to no lower point"
+        if self.verdict == "degenerate":
+            return (
+                f"x is degenerate: the Hessian is flat in a direction (lambda_min = {self.lambda_min:.3g}, |H| = "
+                f"{self.norm:.3g}) and can't tell a minimum from a saddle; {tried}"
+            )
+        return f"lambda_min = {self.lambda_min:.3g}, |H| = {self.norm:.3g}; {tried}"
 
     def __repr__(self):
+        if self.verdict == "unknown":
+            return "unknown: the Hessian is not finite"
         least = f"lambda_min {'>' if self.bound == 'cholesky' else '='} {self.lambda_min:.3g}"
         sure = f"; >= {self.lower:.3g} but for {self.probability:.2g}" if self.probability else ""
         index = "" if self.index is None else f", index {self.index}"
-        tried = f", {self.tried} directions tried" if self.tried else ""
+        tried = f", {self.tried} directions or perturbations tried ({self.escape})" if self.tried else ""
         return f"{self.verdict}: {least} ({self.bound}{sure}), |H| = {self.norm:.3g}{index}{tried}"
 
 

@@ -1,14 +1,27 @@
-"""Random restarts: local minimization from many starts, and which minima they end at. SAMPLINGS is the table of ways to
-draw starts; the low-discrepancy ones are scipy.stats.qmc's."""
+"""Starts, and what local minimization from many of them ends at. SAMPLINGS is the table of ways to draw starts; the
+low-discrepancy ones are scipy.stats.qmc's.
+
+`draw_starts` draws for everybody; `random_starts` minimizes from each by `minimize`, `batch.multistart` all at once.
+"""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from secondorder.minimize import minimize
 from secondorder.options import lookup
 
-SAME = 1e-4  # ends count as one minimum at this distance, relative to the spread of the starts or to x
+SAME = 1e-4  # a point with |g| = sqrt(eps) lies that near its minimum up to a condition number of about 1e4
+
+
+class Minimum(NamedTuple):
+    """A point where some starts ended: the best of them, and how many they were."""
+
+    x: np.ndarray
+    fun: float
+    count: int
+    starts: np.ndarray  # their numbers, the best one's first
 
 
 def box(n_starts, low, high, random):
@@ -41,45 +54,33 @@ def normal(n_starts, center, spread, random):
 SAMPLINGS = {"box": box, "normal": normal, "latin-hypercube": latin_hypercube, "sobol": sobol}
 
 
-def random_starts(
-    fun, x0=None, args=(), *, bounds=None, sampling=None, n_starts=20, spread=None, seed=0, method=None, **options
-):
-    """Minimize from many starts, and report the lowest end and the distinct minima.
-
-    Local minimization with a chance for the global minimum: no more is promised.
+def draw_starts(n_starts=20, *, x0=None, bounds=None, sampling=None, spread=None, seed=0):
+    """Starts for `multistart`, `random_starts` or `minimize_batch`.
 
     Parameters
     ----------
-    fun, args, method
-        As in `minimize`. All runs share one compiled objective.
-    x0 : array_like, shape (n,) or (k, n), optional
-        The center of "normal"; or k starts of one's own, then nothing is drawn.
+    n_starts : int
+        Number of starts, at least 1.
+    x0 : array_like, shape (n,), optional
+        The center of "normal", and its first start.
     bounds : sequence of (low, high), optional
-        n finite pairs, where starts are drawn by "box", "latin-hypercube" and "sobol". Runs may leave them: they are no
-        constraints.
+        n finite pairs, where starts are drawn by "box", "latin-hypercube" and "sobol".
     sampling : {"box", "normal", "latin-hypercube", "sobol"}, optional
         How starts are drawn; the last two fill the box more evenly than independent numbers [1]_. Default:
         "latin-hypercube" with bounds, "normal" with x0.
-    n_starts : int
-        Number of starts, at least 1.
     spread : float or array_like, shape (n,), optional
         Standard deviation of "normal", in units of x; default max(1, |x0|_inf).
     seed : int
-        Of the starts. The same seed gives the same starts, whatever the method.
-    **options
-        Further arguments of `minimize`: jac, hess, tol, options, second_order, ...
+        The same seed gives the same starts.
 
     Returns
     -------
-    OptimizeResult
-        The run with the lowest f, of those that succeeded if any did, with further fields: ``runs``, the results of all
-        starts in order; ``starts``, shape (n_starts, n); ``minima``, the successful runs with distinct ends, the lowest
-        first; ``nfev_total``, evaluations of f of all runs.
+    ndarray, shape (n_starts, n)
 
     Raises
     ------
     ValueError, TypeError
-        For arguments that are wrong, before anything is evaluated, and as `minimize`.
+        For arguments that are wrong or contradict one another.
 
     References
     ----------
@@ -89,28 +90,11 @@ def random_starts(
     Examples
     --------
     >>> import secondorder as so
-    >>> def wells(x):
-    ...     return (x[0] ** 2 - 1.0) ** 2 + 0.3 * x[0] + x[1] ** 2
-    >>> found = so.random_starts(wells, bounds=[(-2.0, 2.0), (-2.0, 2.0)], sampling="sobol", n_starts=8)
-    >>> round(float(found.x[0]), 2), [round(run.fun, 3) for run in found.minima]
-    (-1.04, [-0.305, 0.294])
+    >>> starts = so.draw_starts(8, bounds=[(-2.0, 2.0), (0.0, 1.0)], sampling="sobol", seed=3)
+    >>> starts.shape, bool(abs(starts[:, 0]).max() <= 2.0)
+    ((8, 2), True)
     """
-    starts = drawn(x0, bounds, sampling, n_starts, spread, seed)
-    runs = [minimize(fun, start, args, method, **options) for start in starts]
-    ended = [run for run in runs if run.success]
-    best = min(ended or runs, key=lambda run: (math.isnan(run.fun), run.fun))
-    result = type(best)(best)
-    result.update(runs=runs, starts=starts, minima=distinct(ended, starts), nfev_total=sum(run.nfev for run in runs))
-    return result
-
-
-def drawn(x0, bounds, sampling, n_starts, spread, seed):
-    """The starts, shape (n_starts, n); every error of an argument is raised here."""
     center = None if x0 is None else np.array(x0, dtype=np.float64)
-    if center is not None and center.ndim == 2:
-        if bounds is not None or sampling is not None:
-            raise ValueError(f"x0 of shape {center.shape} is {len(center)} starts; bounds and sampling draw others")
-        return center
     if isinstance(n_starts, bool) or n_starts != int(n_starts) or n_starts < 1:
         raise ValueError(f"n_starts={n_starts!r} must be a whole number, at least 1")
     if center is None and bounds is None:
@@ -125,6 +109,60 @@ def drawn(x0, bounds, sampling, n_starts, spread, seed):
     if bounds is None:
         raise ValueError(f"sampling={sampling!r} draws from bounds, which are missing: give n pairs (low, high)")
     return draw(int(n_starts), *checked_bounds(bounds), random)
+
+
+def random_starts(
+    fun, x0=None, args=(), *, bounds=None, sampling=None, n_starts=20, spread=None, seed=0, method=None, **options
+):
+    """Minimize from many starts, one by one, and report the lowest end and the distinct minima.
+
+    Local minimization with a chance for the global minimum: no more is promised. `multistart` is faster, but looks at
+    gradients alone; here each run certifies its end and leaves saddles as `minimize` does.
+
+    Parameters
+    ----------
+    fun, args, method
+        As in `minimize`. All runs share one compiled objective.
+    x0, bounds, sampling, n_starts, spread, seed
+        As in `draw_starts`; x0 of shape (k, n) are k starts of one's own, then nothing is drawn. Runs may leave bounds:
+        they are no constraints.
+    **options
+        Further arguments of `minimize`: jac, hess, tol, options, second_order, ...
+
+    Returns
+    -------
+    OptimizeResult
+        The run with the lowest f, of those that succeeded if any did, with further fields: ``minima``, the distinct
+        ends of successful runs as in `multistart`; ``runs``, the results of all starts in order; ``starts``, shape
+        (n_starts, n); ``nfev_total``, evaluations of f of all runs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that are wrong, before anything is evaluated, and as `minimize`.
+
+    Examples
+    --------
+    >>> import secondorder as so
+    >>> def wells(x):
+    ...     return (x[0] ** 2 - 1.0) ** 2 + 0.3 * x[0] + x[1] ** 2
+    >>> found = so.random_starts(wells, bounds=[(-2.0, 2.0), (-2.0, 2.0)], sampling="sobol", n_starts=8)
+    >>> round(float(found.x[0]), 2), [round(minimum.fun, 3) for minimum in found.minima]
+    (-1.04, [-0.305, 0.294])
+    """
+    if x0 is not None and np.ndim(x0) == 2:
+        if bounds is not None or sampling is not None:
+            raise ValueError(f"x0 of shape {np.shape(x0)} is {len(x0)} starts; bounds and sampling draw others")
+        starts = np.array(x0, dtype=np.float64)
+    else:
+        starts = draw_starts(n_starts, x0=x0, bounds=bounds, sampling=sampling, spread=spread, seed=seed)
+    runs = [minimize(fun, start, args, method, **options) for start in starts]
+    ends, values = np.array([run.x for run in runs]), np.array([run.fun for run in runs])
+    minima = distinct(ends, values, [run.success for run in runs], starts, SAME)
+    best = runs[minima[0].starts[0] if minima else lowest(values)]
+    result = type(best)(best)
+    result.update(runs=runs, starts=starts, minima=minima, nfev_total=sum(run.nfev for run in runs))
+    return result
 
 
 def checked_center(center, spread):
@@ -155,12 +193,24 @@ def checked_bounds(bounds):
     return pairs[:, 0], pairs[:, 1]
 
 
-def distinct(runs, starts):
-    """Of runs with the same end the first, the lowest f first."""
-    extent = float(np.max(np.ptp(starts, axis=0), initial=0.0)) if len(starts) > 1 else 0.0
-    kept = []
-    for run in sorted(runs, key=lambda run: run.fun):
-        size = max(extent, float(np.max(np.abs(run.x), initial=0.0)))
-        if all(np.max(np.abs(run.x - other.x), initial=0.0) > SAME * size for other in kept):
-            kept.append(run)
-    return kept
+def lowest(values):
+    """The number of the lowest value; nan is above all."""
+    return int(np.argmin(np.where(np.isnan(values), np.inf, values)))
+
+
+def distinct(x, fun, success, starts, xtol):
+    """The distinct ends x (B, n) of runs that succeeded, as list of Minimum, the lowest first.
+
+    Two are one where |x - y|_inf <= xtol max(|x|_inf, the widest range of a variable in starts).
+    """
+    extent = float(np.max(np.ptp(starts, axis=0), initial=0.0))
+    groups = []
+    for i in (int(i) for i in np.argsort(fun, kind="stable") if success[i]):
+        near = xtol * max(extent, float(np.max(np.abs(x[i]), initial=0.0)))
+        for group in groups:
+            if np.max(np.abs(x[group[0]] - x[i]), initial=0.0) <= near:
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return [Minimum(x[g[0]], float(fun[g[0]]), len(g), np.array(g)) for g in groups]

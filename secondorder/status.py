@@ -31,6 +31,7 @@ NO_DECREASE = 20
 NO_DESCENT = 21
 ROUNDING = 22
 SADDLE = 23
+UNCERTIFIED = 24
 NOT_FINITE_START = 30
 NOT_FINITE_STEP = 31
 BELOW_FMIN = 40
@@ -88,6 +89,12 @@ REASONS = {
         STALLED,
         "saddle",
         "the gradient is small, but x is a saddle point or a maximum: the certificate has a direction in which f falls",
+    ),
+    UNCERTIFIED: Reason(
+        STALLED,
+        "not certified",
+        "the gradient is small, but what kind of point x is could not be told: second derivatives are not finite, or "
+        "maxfev leaves no evaluations for them (second_order=False asks for a small gradient alone)",
     ),
     NOT_FINITE_START: Reason(NOT_FINITE, "not finite at x0", "f or its gradient is nan or infinite at x0"),
     NOT_FINITE_STEP: Reason(

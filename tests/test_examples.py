@@ -24,7 +24,7 @@ PROMISED = {
         "2 of 2",
         "drawn in accuracy.png",
     ),
-    "saddle_trajectories": ("gradient descent", "perturbed", "saddle-free Newton", "minimum, gtol", "drawn in"),
+    "saddle_trajectories": ("gradient descent", "Adam", "perturbed", "saddle-free Newton", "minimum, gtol", "drawn in"),
     "logistic_regression": ("newton-cg", "scikit-learn, lbfgs", "all at the same minimum"),
     "own_line_search": ("golden", "x = [3.  0.5]", "gtol"),
 }

@@ -127,19 +127,22 @@ def test_it_leaves_saddle_points_and_ends_with_a_certificate(n, start):
     found, lowest = result.oracle, np.linalg.eigvalsh(problem.hessian(result.x))[0]
     assert result.fun < 0.0
     assert lowest > 0.0
-    assert found["failure"] == 0.0
+    assert found["failure"] <= 1e-6
     assert 0 < found["products"] <= n
-    assert found["curvature"] == pytest.approx(lowest, rel=1e-6)
+    assert lowest * (1.0 - 1e-9) <= found["curvature"]
     assert found["bound"] < 0.0
+    if found["products"] == n:
+        assert found["failure"] == 0.0
+        assert found["curvature"] == pytest.approx(lowest, rel=1e-6)
 
 
 def test_a_certificate_says_what_was_not_asked_of_it():
     problem = Saddle(60, 1)
     sure, unsure = problem.minimize(np.ones(60)), problem.minimize(np.ones(60), m=5, eps_h=1e-2)
-    assert sure.oracle["failure"] == 0.0
+    assert sure.oracle["failure"] <= 1e-6
     assert unsure.success
     assert unsure.oracle["products"] == 5
-    assert unsure.oracle["failure"] == 1.0
+    assert unsure.oracle["failure"] > 0.1
     stopped = problem.minimize(np.ones(60), maxiter=1)
     assert not stopped.success
     assert np.isnan(stopped.oracle["curvature"])
@@ -153,6 +156,19 @@ def test_the_probability_of_failure_is_kept_with_fewer_than_n_products():
     assert result.oracle["products"] < 100
     assert result.oracle["failure"] <= 1e-3
     assert np.linalg.eigvalsh(problem.hessian(result.x))[0] >= result.oracle["bound"]
+
+
+def test_the_oracle_is_certain_where_the_space_of_its_start_is_exhausted():
+    def fun_grad(x, g):
+        g[:] = 2.0 * x
+        return x @ x
+
+    def hvp(x, v, out):
+        out[:] = 2.0 * v
+
+    result = minimize(Objective(fun_grad, hvp=hvp), np.ones(300), method="newton-cg-capped")
+    assert (result.oracle["products"], result.oracle["failure"]) == (1, 0.0)
+    assert (result.certificate.probability, result.certificate.lower) == (0.0, 2.0)
 
 
 def test_a_seed_changes_the_way_and_nothing_else_does():

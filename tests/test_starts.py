@@ -17,7 +17,7 @@ def sphere(x):
 
 def starts_of(sampling, n_starts=16, seed=4, **given):
     given = given or ({"x0": np.zeros(3), "spread": 2.0} if sampling == "normal" else {"bounds": BOX})
-    return so.random_starts(sphere, sampling=sampling, n_starts=n_starts, seed=seed, **given).starts
+    return so.draw_starts(n_starts, sampling=sampling, seed=seed, **given)
 
 
 @pytest.mark.parametrize("sampling", [name for name in SAMPLINGS if name != "normal"])
@@ -56,11 +56,30 @@ def test_all_four_minima_of_himmelblau_are_found_and_told_apart():
     problem = PROBLEMS["himmelblau"]
     objective = Objective(problem.fun_grad)
     found = so.random_starts(objective, bounds=[(-5.0, 5.0)] * 2, sampling="sobol", n_starts=32, backend="python")
-    ends = sorted(tuple(run.x.round(3)) for run in found.minima)
+    ends = sorted(tuple(minimum.x.round(3)) for minimum in found.minima)
     assert ends == sorted(tuple(x.round(3)) for x in problem.minimizers())
     assert found.success and found.fun == min(run.fun for run in found.runs)
     assert found.nfev_total == sum(run.nfev for run in found.runs)
-    assert len(found.runs) == len(found.starts) == 32
+    assert len(found.runs) == len(found.starts) == sum(minimum.count for minimum in found.minima) == 32
+    again = so.multistart(objective, so.draw_starts(32, bounds=[(-5.0, 5.0)] * 2, sampling="sobol"), backend="python")
+    assert [m.count for m in again.minima] == [m.count for m in found.minima]
+    for one, other in zip(found.minima, again.minima, strict=True):
+        assert np.array_equal(one.x, other.x) and np.array_equal(one.starts, other.starts)
+
+
+def test_random_starts_minimizes_from_the_starts_that_are_drawn():
+    given = {"bounds": [(-1.0, 3.0)] * 2, "sampling": "box", "seed": 9}
+    found = so.random_starts(sphere, n_starts=3, options={"maxiter": 0}, **given)
+    assert np.array_equal(found.starts, so.draw_starts(3, **given))
+
+
+def test_saddles_are_no_minima_of_random_starts():
+    problem = PROBLEMS["double-well"]
+    objective, starts = Objective(problem.fun_grad, hvp=problem.hvp), [[0.0, 1.0], [0.0, 2.0]]
+    seen = so.random_starts(objective, starts, method="newton-cg", second_order="certify")
+    assert not seen.success and seen.reason == "saddle" and seen.minima == []
+    left = so.random_starts(objective, starts, method="newton-cg")
+    assert left.success and left.fun == pytest.approx(-0.25)
 
 
 def test_starts_of_ones_own_are_taken_as_they_are():

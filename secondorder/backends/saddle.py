@@ -2,8 +2,10 @@
 
 After a solver has stopped with a small gradient, one compiled entry finds the least curvature there
 (subproblems.least_curvature) and, where x is no minimum, a lower point by one of ESCAPES. From that the same solver
-goes on: counts, budgets, trace and callbacks are those of the same control block. After methods without second
-derivatives, escapes that need none go without the first.
+goes on: counts, budgets, trace and callbacks are those of the same control block.
+
+Curvature comes first whatever the escape: that no way down was found shows nothing, and at a minimum, where most runs
+end, looking takes fewer evaluations than any escape takes to give up.
 """
 
 import functools
@@ -53,40 +55,36 @@ from secondorder.jit import (
 )
 from secondorder.linalg.vectors import copy
 from secondorder.result import Certificate
-from secondorder.status import CANCEL, FTOL, GTOL, ROUNDING, SADDLE, SIGNAL, XTOL
+from secondorder.status import CANCEL, FTOL, GTOL, ROUNDING, SADDLE, SIGNAL, UNCERTIFIED, XTOL
 from secondorder.subproblems import least_curvature
 from secondorder.subproblems.least_curvature import (
     CHOLESKY,
     EXACT,
-    GRADIENTS,
     LANCZOS,
-    NOTHING_YET,
-    PROBABILITY,
     Curvature,
     from_matrix,
     from_products,
 )
-from secondorder.subproblems.negative_curvature import Departure
 
 EXACT_BELOW = 12  # n above which H is factored first: eigenvectors take 1.5 us at n = 8, 10 us at 16
 LOOKED_AT = (GTOL, XTOL, FTOL, ROUNDING)  # the reasons to end that may be those of a saddle
 
 UNKNOWN, MINIMUM, DEGENERATE, STRICT, MAXIMUM = 0, 1, 2, 3, 4
 VERDICTS = ("unknown", "minimum", "degenerate", "saddle", "maximum")
-BOUNDS = ("unknown", "cholesky", "exact", "lanczos", "gradients")
+BOUNDS = ("unknown", "cholesky", "exact", "lanczos")
 
 _fun_grad_at, _hvp_at, _hess_at = function_at(FUN_GRAD), function_at(HVP), function_at(HESS)
 _control_at, _scratch_at = reference_at(CONTROL), loader(tuple_type(matrix, vector))
 
-# leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data) -> Departure
-LEAVE = namedtuple_type(Departure)(
-    FunctionType(FUN_GRAD), namedtuple_type(Curvature), boolean, boolean, f8, f8, vector, f8, intp, intp, matrix,
-    CONTROL, data_t,
+# leave(fun_grad, found, strict, tolerance, floor, noise, x, f, seed, stream, work, control, data) -> tried
+LEAVE = intp(
+    FunctionType(FUN_GRAD), namedtuple_type(Curvature), boolean, f8, f8, f8, vector, f8, intp, intp, matrix, CONTROL,
+    data_t,
 )  # fmt: skip
 _leave_at = function_at(LEAVE)
 
-FOUND = tuple_type(intp, intp, intp, intp, intp, f8, f8, f8, f8)
-ENTRY = FOUND(intp, intp, vector, intp, intp, intp, intp, intp, intp, intp, intp, f8, f8)
+FOUND = tuple_type(intp, intp, intp, intp, f8, f8, f8, f8, f8)
+ENTRY = FOUND(intp, intp, vector, intp, intp, intp, intp, intp, intp, intp, intp, f8, f8, f8)
 
 
 @leaf
@@ -105,21 +103,14 @@ def verdict_of(found, n, tolerance, floor):
 
 
 @loop
-def judged(fun_grad, leave, found, x, leaving, seed, tolerance, floor, work, control, data):
+def judged(fun_grad, leave, found, x, leaving, seed, tolerance, floor, noise, work, control, data):
     """The verdict, and x moved to a lower point if there is one: tried < 0."""
     verdict, tried = verdict_of(found, x.shape[0], tolerance, floor), 0
-    least, lower, error, norm, bound = found.least, found.lower, found.error, found.norm, found.bound
-    if (verdict >= DEGENERATE or found.steps < 0) and not stopped(control):
+    if leaving and verdict >= DEGENERATE and not stopped(control):
         stream, f, strict = control.counts[N_ESCAPE], control.values[F], verdict > DEGENERATE
-        done = leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data)
-        tried = done.tried
-        if found.steps < 0 and math.isfinite(done.least):
-            least, lower, error = done.least, done.least - done.error, done.error
-            norm, bound = done.norm, GRADIENTS
-            copy(work[4], work[3])
-            if least < -tolerance * norm:
-                verdict = STRICT
-    return verdict, tried, bound, found.index, max(found.steps, 0), least, error, lower, norm
+        tried = leave(fun_grad, found, strict, tolerance, floor, noise, x, f, seed, stream, work, control, data)
+    known = found.bound, found.index, found.least, found.error, found.lower, found.failure, found.norm
+    return verdict, tried, *known
 
 
 @leaf
@@ -130,39 +121,30 @@ def gradient_first(work, control):
         control.counts[G_ROW] = 0
 
 
-def with_hess(scratch, control, x, fun_grad, hess, address, leave, most, exact, leaving, seed, tolerance, floor):
+def with_hess(scratch, control, x, fun_grad, hess, address, leave, most, exact, leaving, seed, tolerance, floor, noise):
     """Look at x, by way of a Hessian, and leave it if it is no minimum: all by address."""
     work, _ = _scratch_at(scratch)
     control, x, data = _control_at(control), borrowed(x), (address, 0)
     fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
     gradient_first(work, control)
     found = from_matrix(_hess_at(hess), x, exact, tolerance, floor, work, control, data)
-    return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, work, control, data)
+    return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, noise, work, control, data)
 
 
-def with_hvp(scratch, control, x, fun_grad, hvp, address, leave, most, exact, leaving, seed, tolerance, floor):
+def with_hvp(scratch, control, x, fun_grad, hvp, address, leave, most, exact, leaving, seed, tolerance, floor, noise):
     """`with_hess` by way of products; most: of Lanczos."""
     work, memory = _scratch_at(scratch)
     control, x, data = _control_at(control), borrowed(x), (address, 0)
     fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
     gradient_first(work, control)
     found = from_products(_hvp_at(hvp), x, exact, tolerance, floor, most, seed, work, memory, control, data)
-    return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, work, control, data)
-
-
-def with_gradients(scratch, control, x, fun_grad, second, address, leave, most, exact, leaving, seed, tolerance, floor):
-    """`with_hess` where there are gradients alone: the escape finds out what it can."""
-    work, _ = _scratch_at(scratch)
-    control, x, data = _control_at(control), borrowed(x), (address, 0)
-    fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
-    gradient_first(work, control)
-    return judged(fun_grad, leave, NOTHING_YET, x, leaving != 0, seed, tolerance, floor, work, control, data)
+    return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, noise, work, control, data)
 
 
 @functools.cache
 def compiled_entry(second):
-    """The entry for second derivatives of this signature, or None."""
-    return compiled({None: with_gradients, HVP: with_hvp, HESS: with_hess}[second], ENTRY, "entry")
+    """The entry for second derivatives of this signature."""
+    return compiled({HVP: with_hvp, HESS: with_hess}[second], ENTRY, "entry")
 
 
 @functools.cache
@@ -175,41 +157,31 @@ class Examination:
     """How the points at which a method's runs end are looked at. leaving: and go on from a saddle."""
 
     def __init__(self, module, options, leaving):
-        escape = ESCAPES[options.escape]
-        self.matrices, self.leaving, self.rows = "hess" in module.NEEDS, leaving, escape.N_WORK
-        second = HESS if self.matrices else HVP
-        if leaving and escape.NEEDS == "gradients" and module.NEEDS == ("grad",):
-            second = None
-        self.second = second  # signature of what this needs, or None
+        self.matrices, self.leaving, self.rows = "hess" in module.NEEDS, leaving, ESCAPES[options.escape].N_WORK
+        self.second = HESS if self.matrices else HVP  # signature of what this needs
         self.exact = getattr(module, "EXACT", EXACT_BELOW)
         self.steps = getattr(module, "STEPS", least_curvature.STEPS)  # of Lanczos that any run may make
         self.tolerance, self.seed, self.max_escapes = options.curvature, options.seed, options.max_escapes
-        self.enter = entry_point(compiled_entry(second))
-        self.keep = compiled_escape(options.escape)
+        self.enter = entry_point(compiled_entry(self.second))
+        self.escape, self.keep = options.escape, compiled_escape(options.escape)
         self.leave = address_of(self.keep, LEAVE)
 
     def sizes(self, n, rows, length):
         """(rows, length) of a workspace that does for a solver and for this."""
-        rows = max(rows, self.rows)
-        if self.second is None:
-            return rows, length
-        return (
-            least_curvature.n_work(n, self.matrices, rows),
-            max(length, least_curvature.n_memory(n, self.matrices, rows)),
-        )
+        rows = least_curvature.n_work(n, self.matrices, max(rows, self.rows))
+        return rows, max(length, least_curvature.n_memory(n, self.matrices, rows))
 
     def __call__(self, run, reason):
         """Look at where the run has ended, and as long as that is a saddle go on. The reason to end."""
         while run.n > 0 and reason in LOOKED_AT:  # without variables there are no eigenvalues
             if not self.affordable(run):
-                run.certificate = None
-                return reason
+                return UNCERTIFIED
             verdict, moved = self.look(run)
             stop = run.counts[STOP]
             if stop in (SIGNAL, CANCEL):
                 return int(stop)
             if not moved:
-                return SADDLE if verdict > DEGENERATE else reason
+                return SADDLE if verdict > DEGENERATE else UNCERTIFIED if verdict == UNKNOWN else reason
             run.certificate = None
             reason = run.enter(run.control)
             run.collect()
@@ -218,47 +190,48 @@ class Examination:
     def affordable(self, run):
         """Does the budget of evaluations do, where products are made of them?"""
         counts = run.counts
-        per_product = counts[GRAD_PER_PRODUCT] * counts[FUN_PER_GRAD]
-        return per_product == 0 or counts[N_FUN] + per_product * run.n <= counts[MAX_FUN]
+        products = self.products(run) if run.n > least_curvature.PRODUCTS and not self.matrices else run.n
+        cost = products * counts[GRAD_PER_PRODUCT] * counts[FUN_PER_GRAD]
+        return cost == 0 or counts[N_FUN] + cost <= counts[MAX_FUN]
+
+    def products(self, run):
+        """Most steps of Lanczos at the end of this run."""
+        rows = run.space.sizes[0]
+        return min(least_curvature.steps_for(run.n, rows), max(self.steps, int(run.counts[N_HVP])))
 
     def look(self, run):
         """(verdict, was x left?); run.certificate is set."""
-        n, counts, typed, space = run.n, run.counts, run.typed, run.space
+        n, counts, typed = run.n, run.counts, run.typed
         before = counts[N_HVP] + n * counts[N_HESS]
         noise, relative = NOISE.get(typed.derivatives, EPS), 0.0
-        if self.second is None:
-            relative = 64.0 * math.sqrt(noise)
-        elif typed.gradients_per_product:
+        if typed.gradients_per_product:
             relative = 64.0 * noise ** (2.0 / 3.0)
         floor = max(4.0 * n * EPS, relative)
         tolerance = max(self.tolerance, floor)
-        most = 0
-        if self.second == HVP:
-            most = min(least_curvature.steps_for(n, space.sizes[0]), max(self.steps, int(counts[N_HVP])))
         leaving = self.leaving and counts[N_ESCAPE] < self.max_escapes and counts[N_ITER] < counts[MAX_ITER]
-        verdict, tried, bound, index, steps, least, error, lower, norm = self.enter(
-            space.scratch.address,
+        verdict, tried, bound, index, least, error, lower, failure, norm = self.enter(
+            run.space.scratch.address,
             run.control.address,
             run.x,
             typed.fun_grad,
             typed.hvp or typed.hess,
             run.bound.address,
             self.leave,
-            most,
+            self.products(run),
             self.exact,
             int(leaving),
             self.seed,
             tolerance,
             floor,
+            noise,
         )
-        probability = PROBABILITY if bound == LANCZOS and steps < n else 0.0
         unit = float(run.values[SCALE])
         run.certificate = Certificate(
             VERDICTS[verdict],
             least / unit,
             BOUNDS[bound],
             lower / unit,
-            probability,
+            failure,
             error / unit,
             run.work[3].copy() if bound >= EXACT else None,
             index if index >= 0 else None,
@@ -267,5 +240,6 @@ class Examination:
             int(counts[N_HVP] + n * counts[N_HESS] - before),
             self.seed,
             abs(tried),
+            self.escape if self.leaving else None,
         )
         return verdict, tried < 0

@@ -305,7 +305,7 @@ class Plan:
         self.needs = (*module.NEEDS, "fun") if needs_fun else module.NEEDS
         self.second = HVP if "hvp" in module.NEEDS else HESS if "hess" in module.NEEDS else None
         self.examine = second_order  # saddle.Examination, or None: points are not looked at
-        if second_order is not None and self.second is None and second_order.second is not None:
+        if second_order is not None and self.second is None:
             self.needs = (*self.needs, "hvp")
         entry = compiled_entry(self.second)
         self.enter = entry_point(entry)

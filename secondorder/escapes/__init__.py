@@ -3,11 +3,13 @@ by.
 
 The module of an escape has NEEDS (second derivatives, or gradients alone), N_WORK (rows of length n that it writes) and
 
-    leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data) -> Departure
+    leave(fun_grad, found, strict, tolerance, floor, noise, x, f, seed, stream, work, control, data) -> tried
 
-work[0] is the gradient at x and stays; `found` is what second derivatives say of x, its direction in work[3], where
-they are at hand, and `strict` says that x is a saddle. Else the escape may find the least curvature itself, its
-direction in work[4]. Where `leaving`, x may be left by `departure.step_to`. To add one: one such file and one row here.
+It is called at points that are no minima, or may not be: `found` is what second derivatives say of x, its direction in
+work[3], and `strict` that x is a saddle; else H is flat in a direction. work[0] is the gradient at x; both rows stay.
+`noise` is the relative error of gradients. `tried` counts directions or perturbations, negative where x was left (by
+`departure.step_to`, say). Escapes that need gradients alone make no use of `found`. To add one: one such file and one
+row here.
 """
 
 from secondorder.escapes import curvature, neon, neon2, perturbation, random_search

@@ -21,7 +21,6 @@ from secondorder.jit import leaf, loop
 from secondorder.linalg.vectors import axpy, dot, scale
 from secondorder.subproblems.departure import along_curvature, along_flatness, length_of, step_to
 from secondorder.subproblems.least_curvature import EXACT, N_VECTORS, coin, random_direction
-from secondorder.subproblems.negative_curvature import Departure
 from secondorder.subproblems.perturbation import descend_from, step_there
 
 NEEDS = "second derivatives"
@@ -69,12 +68,12 @@ def bent(fun_grad, x, f, v, tried, seed, stream, work, control, data):
 
 
 @loop
-def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data):
+def leave(fun_grad, found, strict, tolerance, floor, noise, x, f, seed, stream, work, control, data):
     """x <- a lower point along the curvature that was found."""
     g, xt, gt, v = work[0], work[1], work[2], work[3]
     tried, alpha, ft = 0, 0.0, f
     for k in range(1 if strict else DIRECTIONS):
-        if not leaving or (k > 0 and not null_direction(found, floor, seed, 1000 * stream + k, work, v)):
+        if k > 0 and not null_direction(found, floor, seed, 1000 * stream + k, work, v):
             break
         tried += 1
         sign = coin(seed, 1000 * stream + 500 + k)
@@ -87,6 +86,6 @@ def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream
     if alpha != 0.0:
         step_to(x, f, g, alpha, ft, v, xt, control)
         tried = -tried
-    elif leaving and not strict:
+    elif not strict:
         tried = bent(fun_grad, x, f, v, tried, seed, stream, work, control, data)
-    return Departure(tried, math.nan, math.nan, math.nan)
+    return tried

@@ -2,7 +2,7 @@ r"""Neon+: negative curvature from gradients alone, by Nesterov's acceleration o
 
 From a small random u, y = u:
 
-    y+ = u - (grad f(x + u) - grad f(x)) / L;    u <- y+ + zeta (y+ - y);    y <- y+            ([1] algorithm 2)
+    y+ = u - (grad f(x + u) - grad f(x)) / L;    u <- y+ + zeta (y+ - y);    y <- y+            (NEON+ of [1])
 
 until u is a direction of negative curvature (subproblems.negative_curvature), which then is followed as one from
 Lanczos is; or for STEPS gradients. Components of curvature -lambda grow by some 1 + sqrt(lambda / L) a step, those of
@@ -25,8 +25,10 @@ from secondorder.linalg.vectors import axpby, axpy, copy, dot, scale
 from secondorder.subproblems.negative_curvature import (
     GOOD,
     RESOLUTION,
+    RESOLVED,
     STEPS,
     Quotient,
+    difference_length,
     first_norm,
     first_vector,
     follow,
@@ -40,10 +42,11 @@ ZETA = 1.0 - math.sqrt(RESOLUTION)  # of momentum; 1 - sqrt(eta gamma) in [1], f
 
 
 @loop
-def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data):
+def leave(fun_grad, found, strict, tolerance, floor, noise, x, f, seed, stream, work, control, data):
     """x <- a lower point along a direction of negative curvature that gradients show."""
     g, xt, hu, u, y = work[0], work[1], work[2], work[4], work[5]
-    h = 0.25 * floor
+    h = difference_length(noise)
+    tolerance = max(tolerance, RESOLVED * h)
     norm = first_norm(fun_grad, x, g, h, seed, 1000 * stream + 251, xt, hu, u, control, data)
     length = first_vector(x, h, seed, 1000 * stream + 250, u, control)
     copy(u, y)
@@ -63,4 +66,4 @@ def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream
         size = length / math.sqrt(dot(hu, hu))
         scale(size, u, y)
         scale(size, hu, u)
-    return follow(fun_grad, x, f, q, leaving, tolerance, seed, stream, work, control, data)
+    return follow(fun_grad, x, f, q, tolerance, seed, stream, work, control, data)

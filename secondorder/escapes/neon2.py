@@ -24,8 +24,10 @@ from secondorder.linalg.vectors import axpby, axpy, copy, dot, scale
 from secondorder.subproblems.negative_curvature import (
     GOOD,
     RESOLUTION,
+    RESOLVED,
     STEPS,
     Quotient,
+    difference_length,
     first_norm,
     first_vector,
     follow,
@@ -39,10 +41,11 @@ SHIFT = 1.0 - 0.75 * RESOLUTION  # of M; [1]
 
 
 @loop
-def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data):
+def leave(fun_grad, found, strict, tolerance, floor, noise, x, f, seed, stream, work, control, data):
     """x <- a lower point along a direction of negative curvature that gradients show."""
     g, xt, hy, y, before = work[0], work[1], work[2], work[4], work[5]
-    h = 0.25 * floor
+    h = difference_length(noise)
+    tolerance = max(tolerance, RESOLVED * h)
     norm = first_norm(fun_grad, x, g, h, seed, 1000 * stream + 251, xt, hy, y, control, data)
     length = first_vector(x, h, seed, 1000 * stream + 250, y, control)
     scale(0.0, y, before)
@@ -63,4 +66,4 @@ def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream
         scale(size, y, before)
         copy(hy, y)
         scale(size, y, y)
-    return follow(fun_grad, x, f, q, leaving, tolerance, seed, stream, work, control, data)
+    return follow(fun_grad, x, f, q, tolerance, seed, stream, work, control, data)

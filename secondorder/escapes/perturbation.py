@@ -7,15 +7,12 @@ Nothing is known of the curvature, before and after: where no noise helped, x ma
 
 References
 ----------
-[1] Jin, Ge, Netrapalli, Kakade, Jordan. How to escape saddle points efficiently. ICML 2017. Algorithm 4.
+[1] Jin, Ge, Netrapalli, Kakade, Jordan. How to escape saddle points efficiently. ICML 2017.
 """
-
-import math
 
 from secondorder.control import stopped
 from secondorder.jit import loop
 from secondorder.subproblems.departure import length_of
-from secondorder.subproblems.negative_curvature import Departure
 from secondorder.subproblems.perturbation import N_ROWS, RADIUS, descend_from, in_ball, probe, step_there
 
 NEEDS = "gradients"
@@ -26,11 +23,11 @@ STEPS, MOMENTUM = 500, 0.9  # gradients a try
 
 
 @loop
-def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data):
+def leave(fun_grad, found, strict, tolerance, floor, noise, x, f, seed, stream, work, control, data):
     """x <- a lower point that gradients lead to from a perturbation."""
     tried, radius = 0, RADIUS * length_of(x, control)
     for k in range(TRIES):
-        if not leaving or stopped(control):
+        if stopped(control):
             break
         tried += 1
         in_ball(seed, 1000 * stream + k, radius, work[5])
@@ -43,4 +40,4 @@ def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream
             tried = -tried
             break
         radius *= LARGER
-    return Departure(tried, math.nan, math.nan, math.nan)
+    return tried

@@ -17,7 +17,6 @@ from secondorder.jit import loop
 from secondorder.linalg.vectors import dot, scale
 from secondorder.subproblems.departure import along_flatness, step_to
 from secondorder.subproblems.least_curvature import coin, random_direction
-from secondorder.subproblems.negative_curvature import Departure
 
 NEEDS = "gradients"
 N_WORK = 5
@@ -26,12 +25,12 @@ TRIES = 50  # directions: up to 500 evaluations
 
 
 @loop
-def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream, work, control, data):
+def leave(fun_grad, found, strict, tolerance, floor, noise, x, f, seed, stream, work, control, data):
     """x <- a lower point in a random direction."""
     g, xt, gt, v = work[0], work[1], work[2], work[4]
     tried = 0
     for k in range(TRIES):
-        if not leaving or stopped(control):
+        if stopped(control):
             break
         tried += 1
         random_direction(seed, 1000 * stream + k, v)
@@ -42,4 +41,4 @@ def leave(fun_grad, found, strict, leaving, tolerance, floor, x, f, seed, stream
             step_to(x, f, g, alpha, ft, v, xt, control)
             tried = -tried
             break
-    return Departure(tried, math.nan, math.nan, math.nan)
+    return tried

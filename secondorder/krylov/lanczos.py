@@ -11,7 +11,7 @@ From v_1 = start / |start|, with full reorthogonalisation:
     5.  v_{j+1} = w / beta_j
 
 |H| is the largest |H v_j| so far, so rtol has no units. From a random start each extreme eigenvalue is found with
-probability one, to within eps |H| after some ln(n) / sqrt(eps) steps ([3] theorem 4.2); from a start that is orthogonal
+probability one, to within eps |H| after some ln(n) / sqrt(eps) steps ([3]); from a start that is orthogonal
 to its eigenvector, never in theory: don't start from a unit vector or a gradient. Of an eigenvalue that repeats one
 vector is found, that in the direction of the start.
 
@@ -191,15 +191,3 @@ def ritz_vector(V, locked, memory, most, steps, k, out):
     for i in range(1, steps):
         axpy(s[i], V[locked + i], out, out)
     scale(1.0 / math.sqrt(dot(out, out)), out, out)
-
-
-@loop
-def smallest_eigenvalue(hvp, x, V, rtol, v, memory, control, data):
-    """The smallest Ritz value of H(x) from the start V[0], to within rtol |H|; v (n,) <- its unit vector.
-
-    At most V.shape[0] - 1 products; memory (memory_size(V.shape[0] - 1),). v is left alone if no product was finite.
-    """
-    ritz = lanczos(hvp, x, V, 0, 1, 0, rtol, memory, control, data)
-    if ritz.steps > 0:
-        ritz_vector(V, 0, memory, V.shape[0] - 1, ritz.steps, 0, v)
-    return ritz

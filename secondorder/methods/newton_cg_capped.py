@@ -2,14 +2,14 @@ r"""Newton-CG with capped conjugate gradients: second-order points, with a bound
 
 Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
 
-    1.  |g|_inf <= gtol: v, |v| = 1, and v'Hv by Lanczos from a random start (krylov.lanczos);
-        stop if v'Hv >= -eps_H / 2;   else d = -sgn(v'g) (|v'Hv| / L) v                    ([1] algorithm 2, 3, lemma 2)
+    1.  |g|_inf <= gtol: v, |v| = 1, and v'Hv by Lanczos from a random start (subproblems.eigenvalue_oracle);
+        stop if v'Hv >= -eps_H / 2;   else d = -sgn(v'g) (|v'Hv| / L) v                                            ([1])
     2.  else d from capped conjugate gradients on (H + 2 eps_H I) d = -g: a solution, or a direction of curvature below
         -eps_H, then d <- -sgn(d'g) (|d'Hd| / |d|^2 / L) d / |d|                     (subproblems.capped_cg, [1] alg. 1)
     3.  x <- x + alpha d with the first alpha of 1, theta, theta^2, .. for which f falls by
         decrease / 6 L alpha^3 |d|^3, or by the part `decrease` of what the model of f says  (theta: `backtrack`)
 
-Guarantee ([1] theorems 4 and 5, for a Lipschitz continuous Hessian and f bounded below, in exact arithmetic): it ends
+Guarantee ([1], for a Lipschitz continuous Hessian and f bounded below, in exact arithmetic): it ends
 with |g|_inf <= gtol and, with a probability of at least 1 - failure, lambda_1 >= -eps_H; after a number of iterations
 of order max(gtol^-3 eps_H^3, eps_H^-3), each with products of order min(n, eps_H^{-1/2} log 1/eps_H). What was found of
 lambda_1 is in result.oracle: `curvature`, the lowest Ritz value; `bound`, -eps_H; `failure`, the probability that
@@ -55,7 +55,6 @@ from secondorder.status import GTOL, MAXITER, RUNNING, Outcome
 from secondorder.subproblems.capped_cg import CURVATURE, STEEPEST, capped_cg
 from secondorder.subproblems.eigenvalue_oracle import (
     N_CERTIFICATE,
-    enough_steps,
     least_eigenvalue,
     oracle_fields,
     withdraw,
@@ -73,7 +72,7 @@ class Options(NamedTuple):
 
     eps_h: float = 2.0**-13  # eps_H in units of |H|, in (0, 1); sqrt of the default grtol: eps_H = sqrt(gtol) in [1]
     zeta: float = 0.5  # accuracy of a solution, in (0, 1); [1] algorithm 1
-    backtrack: float = 0.5  # theta of the search, in (0, 1); [1] algorithm 3
+    backtrack: float = 0.5  # theta of the search, in (0, 1); [1]
     decrease: float = 0.2  # eta of the search in [1], in (0, 1)
     failure: float = 1e-6  # delta of [1]: probability of a wrong certificate, in (0, 1)
     oracle_seed: int = 0  # of the random start of Lanczos, >= 0
@@ -135,7 +134,7 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     g, gt, xt, s, d = work[0], work[1], work[2], work[3], work[4]
     y, r, p, bp, last = work[5], work[6], work[7], work[8], work[9]
     certificate = flattened(work)[N_VECTORS * n : N_VECTORS * n + N_CERTIFICATE]
-    V = work[N_VECTORS + N_CERTIFICATE : N_VECTORS + N_CERTIFICATE + enough_steps(n, options) + 1]
+    V = work[N_VECTORS + N_CERTIFICATE : N_VECTORS + N_CERTIFICATE + min(n, options.m) + 1]
     size, L, rejections, oracles, alpha = 0.0, 0.0, 0, 0, 1.0
     plan = Plan(0.0, 0.0, False)
     f = values[F]
@@ -145,14 +144,14 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     withdraw(certificate)
     while reason in (RUNNING, GTOL):
         if rejections == 0 and reason == GTOL:  # 1
-            ritz = least_eigenvalue(hvp, x, V, options, oracles, d, memory, certificate, control, data)
+            found = least_eigenvalue(hvp, x, V, options, oracles, d, memory, certificate, control, data)
             oracles += 1
-            if not ritz.smallest < -0.5 * options.eps_h * ritz.norm:
+            if not found.least < -0.5 * options.eps_h * found.norm:
                 break
             if stopped(control) or counts[N_ITER] >= counts[MAX_ITER]:
                 reason = counts[STOP] if stopped(control) else MAXITER
                 break
-            plan = curvature_step(d, g, ritz.smallest, L, x, f)
+            plan = curvature_step(d, g, found.least, L, x, f)
         elif rejections == 0:  # 2
             plan, size = find_direction(hvp, x, f, g, options, size, L, y, r, p, bp, last, d, control, data)
         alpha = 1.0 if rejections == 0 else options.backtrack * alpha

@@ -7,7 +7,7 @@ Minimise f: R^n -> R. With g = grad f(x), v the last step, k the steps since mom
     2.  y = x + k / (k + 3) v                                                                    ([2])
     3.  f(x) < f(y) + grad f(y)'(x - y), and by more than rounding, and slopes agree: f is not convex between them.
         x <- the lower of x + v and x - v if that is lower than x, v doubled while f falls; momentum is forgotten
-                                                                                                 ([1] algorithm 3)
+                                                                                                 (NCE of [1])
     4.  else x+ = y - grad f(y) / L, L doubled until f(x+) <= f(y) - 0.4 |grad f(y)|^2 / L, or, where that is next to
         nothing of f, |change of grad f| <= L |x+ - y|;   v = x+ - x
     5.  momentum is forgotten where v leads up, v'grad f(y) > 0 ([3]), or is longer than delta_max
@@ -74,10 +74,15 @@ def n_memory(n, options):
     return 1
 
 
-@leaf
-def extrapolate(x, v, k, y):
-    """y <- the step 2."""
+@loop
+def look_ahead(fun_grad, x, f, g, v, k, y, gy, control, data):
+    """Step 2: y and gy, the gradient there. Returns f(y)."""
+    if k == 0:
+        copy(x, y)
+        copy(g, gy)
+        return f
     axpy(k / (k + 3.0), v, x, y)
+    return value_and_gradient(fun_grad, y, gy, control, data)
 
 
 @loop
@@ -90,6 +95,17 @@ def exploit(fun_grad, x, f, v, xt, gt, control, data):
     alpha, ft = (-1.0, back) if back < f and not ahead < back else (1.0, ahead)
     alpha, ft = farther(fun_grad, x, alpha, ft, v, xt, gt, control, data)
     return alpha, trial(fun_grad, x, alpha, v, xt, gt, control, data)  # the last trial was a higher point
+
+
+@loop
+def leave_by_momentum(fun_grad, x, f, g, v, xt, gt, control, data):
+    """Step 3: x, g <- a lower point along v, if there is one. (reason, f)."""
+    alpha, ft = exploit(fun_grad, x, f, v, xt, gt, control, data)
+    if alpha == 0.0:
+        return (control.counts[STOP] if stopped(control) else RUNNING), f
+    f = accept(x, f, xt, ft, abs(alpha), math.copysign(1.0, alpha) * dot(g, v), control)
+    copy(gt, g)
+    return stopping_test(f, g, control), f
 
 
 @leaf
@@ -108,6 +124,14 @@ def judged_by_slopes(fy, ft, control):
     """Near the end, where f changes by little of itself, gradients judge a step."""
     values = control.values
     return abs(ft - fy) <= BY_SLOPES * abs(fy) and values[GNORM] <= SMALL * values[START_GNORM]
+
+
+@leaf
+def long_enough(L, gnorm, x, f, options):
+    """L, found at first from the length of the first step; no step is longer than delta_max."""
+    if L == 0.0:
+        L = gnorm / (options.delta0 if options.delta0 > 0.0 else blind_radius(gnorm, norm_inf(x), f))
+    return max(L, gnorm / options.delta_max)
 
 
 @leaf
@@ -142,32 +166,19 @@ def solve(fun, fun_grad, search, search_options, options, x, work, memory, contr
             copy(gt, g)
             reason = stopping_test(f, g, control)
             continue
-        if rejections == 0 and k == 0:  # 2
-            copy(x, y)
-            copy(g, gy)
-            fy = f
-        elif rejections == 0:
-            extrapolate(x, v, k, y)
-            fy = value_and_gradient(fun_grad, y, gy, control, data)
+        if rejections == 0:  # 2
+            fy = look_ahead(fun_grad, x, f, g, v, k, y, gy, control, data)
             if stopped(control):
                 reason = counts[STOP]
                 break
             finite = math.isfinite(fy) and math.isfinite(norm_inf(gy))
-            if not finite or not_convex(x, f, g, y, fy, gy):  # 3
+            if k > 0 and (not finite or not_convex(x, f, g, y, fy, gy)):  # 3
                 k = 0
                 if finite:
-                    alpha, ft = exploit(fun_grad, x, f, v, xt, gt, control, data)
-                    if alpha != 0.0:
-                        f = accept(x, f, xt, ft, abs(alpha), math.copysign(1.0, alpha) * dot(g, v), control)
-                        copy(gt, g)
-                        reason = stopping_test(f, g, control)
-                    elif stopped(control):
-                        reason = counts[STOP]
+                    reason, f = leave_by_momentum(fun_grad, x, f, g, v, xt, gt, control, data)
                 continue
         gnorm = math.sqrt(dot(gy, gy))
-        if L == 0.0:
-            L = gnorm / (options.delta0 if options.delta0 > 0.0 else blind_radius(gnorm, norm_inf(x), f))
-        L = max(L, gnorm / options.delta_max)
+        L = long_enough(L, gnorm, x, f, options)
         scale(-1.0 / L, gy, s)  # 4
         pred = gnorm * gnorm / L
         ft, slope, rho = try_step(fun_grad, y, fy, gy, s, pred, xt, gt, control, data)

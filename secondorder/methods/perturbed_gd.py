@@ -19,7 +19,7 @@ Cost of an iteration: f and g as the search asks; at the end up to `patience` f 
 
 References
 ----------
-[1] Jin, Ge, Netrapalli, Kakade, Jordan. How to escape saddle points efficiently. ICML 2017. Algorithm 4.
+[1] Jin, Ge, Netrapalli, Kakade, Jordan. How to escape saddle points efficiently. ICML 2017.
 [2] Raydan. The Barzilai and Borwein gradient method for the large scale unconstrained minimization problem.
     SIAM J. Optim. 7 (1997) 26-33. doi:10.1137/S1052623494266365
 """

@@ -3,7 +3,7 @@ r"""Saddle-free Newton: steps of the absolute value of the Hessian, in Krylov sp
 Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
 
     1.  stop if |g|_inf <= gtol
-    2.  V, its rows v_1 = g / |g|, v_2, .. orthonormal, and T = V H V' tridiagonal, by Lanczos      ([1] algorithm 1)
+    2.  V, its rows v_1 = g / |g|, v_2, .. orthonormal, and T = V H V' tridiagonal, by Lanczos                  ([1])
     3.  T = Z' diag(w) Z;   h = -Z' diag(max(|w_i|, floor max|w|))^{-1} Z |g| e_1;   d = V' h                ([1])
         in the first space in which beta_k |h_k| <= eta_k |g|, or that is invariant, or of dimension m
     4.  alpha = search(f, x, d), tried first at 1;   x <- x + alpha d

@@ -3,7 +3,7 @@ r"""Trust-region Newton-CG with complexity guarantees: truncated conjugate gradi
 Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
 
     1.  |g|_inf <= gtol: v, |v| = 1, and v'Hv by Lanczos from a random start (subproblems.eigenvalue_oracle);
-        stop if v'Hv >= -eps_H / 2;   else s = -sgn(v'g) delta v                                 ([1] section 4)
+        stop if v'Hv >= -eps_H / 2;   else s = -sgn(v'g) delta v                                           ([1])
     2.  else s from conjugate gradients on (H + 2 eps_H I) s = -g within |s| <= delta: a solution, a point of the
         boundary, or the boundary along a direction of curvature below -eps_H        (subproblems.damped_steihaug)
     3.  rho = (f(x) - f(x + s)) / pred, pred = -g's - s'Hs / 2;  x <- x + s if rho >= eta, else back with a smaller
@@ -39,7 +39,6 @@ from secondorder.status import GTOL, MAXITER, RUNNING, Outcome
 from secondorder.subproblems.damped_steihaug import damped_cg
 from secondorder.subproblems.eigenvalue_oracle import (
     N_CERTIFICATE,
-    enough_steps,
     least_eigenvalue,
     oracle_fields,
     withdraw,
@@ -96,10 +95,10 @@ def solve(fun, fun_grad, hvp, search, search_options, options, x, work, memory, 
     while reason in (RUNNING, GTOL):
         along_v = reason == GTOL or (rejections > 0 and k == 0)
         if rejections == 0 and along_v:  # 1
-            V = rows[: enough_steps(n, options) + 1]
-            ritz = least_eigenvalue(hvp, x, V, options, oracles, r, memory, certificate, control, data)
-            oracles, k, curvature = oracles + 1, 0, ritz.smallest
-            if not ritz.smallest < -0.5 * options.eps_h * ritz.norm:
+            V = rows[: min(n, m) + 1]
+            lowest = least_eigenvalue(hvp, x, V, options, oracles, r, memory, certificate, control, data)
+            oracles, k, curvature = oracles + 1, 0, lowest.least
+            if not lowest.least < -0.5 * options.eps_h * lowest.norm:
                 break
             if stopped(control) or counts[N_ITER] >= counts[MAX_ITER]:
                 reason = counts[STOP] if stopped(control) else MAXITER

@@ -8,7 +8,7 @@ Conjugate gradients on (H + 2 eps I) y = -g, B = H + 2 eps I, from y = 0, which 
 
 where kappa = (M + 2 eps) / eps, tau = sqrt(kappa) / (sqrt(kappa) + 1), T = 4 kappa^4 / (1 - sqrt(tau))^2, and M >= |H|
 is raised whenever |Hp|, |Hy| or |Hr| exceeds M |p|, M |y| or M |r|. So no more than some sqrt(kappa) log(kappa)
-products are made ([1] lemma 1), or n. Hy = r - g - 2 eps y and Hr = beta B p_{j-1} - B p_j - 2 eps r cost none; the y_i
+products are made ([1]), or n. Hy = r - g - 2 eps y and Hr = beta B p_{j-1} - B p_j - 2 eps r cost none; the y_i
 of the last case are made a second time instead of being kept. T is used through its logarithm: kappa^4 is large.
 
 References

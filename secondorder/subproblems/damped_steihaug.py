@@ -5,7 +5,7 @@ Conjugate gradients on B z = -g, B = H + 2 eps I, from z = 0, until
     p'Bp < eps |p|^2                                            negative curvature: p'Hp < -eps |p|^2
     |z| >= delta                                                the boundary
     |B z + g| <= zeta min(|g|, eps |z|) / 2                     a solution
-    m steps                                                                                      ([1] section 4)
+    m steps                                                                                                ([1])
 
 where eps = eps_h M and M is the largest |Hp| / |p| of the step before, or that of the first product where it is larger.
 The damped model of a path is above the model by eps |z|^2. What belongs to the steps is kept as in

@@ -1,8 +1,16 @@
 r"""The minimum-eigenvalue oracle of Newton-CG with complexity guarantees, and the certificate that it writes.
 
-Where the gradient is small: Lanczos from a random start gives v, |v| = 1, and v'Hv, or says that lambda_1 >= -eps_H =
--eps_h |H| but for a small probability ([1] procedure 2, lemma 2). The certificate has the lowest Ritz value, the bound
--eps_H, the probability that lambda_1 is below it all the same, and the products that were made.
+Where the gradient is small: Lanczos from a random start (subproblems.least_curvature), which ends with
+
+    v, |v| = 1, and v'Hv < -eps_H / 2, eps_H = eps_h |H|      once the Ritz vector is good to a tenth
+    lambda_1 >= -eps_H, but for a probability `failure`       once the bound of the Ritz values says so, or exactly
+    neither                                                   after m products
+
+as the oracle of [1] does. The certificate has the lowest Ritz value, the bound -eps_H, the probability that lambda_1
+is below it all the same, and the products that were made.
+
+Differs from [1]: the number of products is not fixed beforehand, from |H| and eps_H; it is seen from the Ritz values
+when they do (least_curvature.lanczos_bound).
 
 References
 ----------
@@ -13,9 +21,8 @@ References
 import math
 
 from secondorder.jit import leaf, loop
-from secondorder.krylov.ends import INVARIANT
-from secondorder.krylov.lanczos import smallest_eigenvalue
 from secondorder.linalg.random_vector import random_normal
+from secondorder.subproblems.least_curvature import by_lanczos, lanczos_failure
 
 CERTIFICATE = ("curvature", "bound", "failure", "products")
 N_CERTIFICATE = len(CERTIFICATE)
@@ -34,21 +41,6 @@ def oracle_fields(n, work, row, scale):
 
 
 @leaf
-def enough_steps(n, options):
-    """Lanczos steps that make a wrong certificate improbable enough; [1] lemma 2."""
-    enough = 2.0 + 0.5 * math.log(2.75 * n / options.failure**2) / math.sqrt(options.eps_h)
-    return int(min(float(n), float(options.m), enough))
-
-
-@leaf
-def failure_after(steps, n, end, eps_h):
-    """The probability that so many Lanczos steps miss an eigenvalue below -eps_H; [1] lemma 2."""
-    if end == INVARIANT or steps >= n:
-        return 0.0
-    return min(1.0, math.sqrt(2.75 * n) * math.exp(-(steps - 1.0) * math.sqrt(eps_h)))
-
-
-@leaf
 def withdraw(certificate):
     """Nothing is known."""
     certificate[0] = certificate[1] = math.nan
@@ -56,17 +48,20 @@ def withdraw(certificate):
 
 
 @leaf
-def certify(ritz, n, eps_h, certificate):
+def certify(found, n, eps_h, certificate):
     """Write what Lanczos found."""
-    certificate[0], certificate[1] = ritz.smallest, -eps_h * ritz.norm
-    certificate[2] = failure_after(ritz.steps, n, ritz.end, eps_h)
-    certificate[3] = ritz.steps
+    bound = -eps_h * found.norm
+    certificate[0], certificate[1], certificate[3] = found.least, bound, found.steps
+    certificate[2] = found.failure
+    if found.failure > 0.0:
+        certificate[2] = lanczos_failure(n, found.steps, found.least, found.largest, bound)
 
 
 @loop
 def least_eigenvalue(hvp, x, V, options, stream, v, memory, certificate, control, data):
-    """v <- the direction of the smallest Ritz value; the certificate is written. Returns the Ritz. stream: of seeds."""
+    """v <- the direction of the smallest Ritz value; the certificate is written. The Curvature. stream: of seeds."""
     random_normal(options.oracle_seed + stream, V[0])
-    ritz = smallest_eigenvalue(hvp, x, V, 0.0, v, memory, control, data)
-    certify(ritz, x.shape[0], options.eps_h, certificate)
-    return ritz
+    eps_h, failure = options.eps_h, options.failure
+    found = by_lanczos(hvp, x, V, 0.5 * eps_h, -eps_h, 0.0, failure, v, memory, control, data)
+    certify(found, x.shape[0], eps_h, certificate)
+    return found

@@ -8,11 +8,13 @@ r"""The smallest eigenvalue of a Hessian H and its direction, at a point where a
                         is positive, where the residual is RTOL |H|, or where the products are spent
 
 A Ritz value is never below the smallest eigenvalue, so a negative one is a proof; a positive one is a matter of
-probability ([1] theorem 4.2): after k steps from a random start the smallest eigenvalue is below
+probability ([1]): after k steps from a random start the smallest eigenvalue is below
 
     theta - e (largest - smallest),    sqrt(e) = ln(1.648 sqrt(n) / delta) / (2 k - 1)
 
 with probability delta at most. The largest Ritz value stands for the largest eigenvalue, for which the same holds.
+Where the Krylov space of the start is exhausted, the smallest Ritz value is the smallest eigenvalue with probability
+one.
 
 Memory: N_VECTORS + 2 n vectors with matrices, N_VECTORS + k + 1 for k steps of Lanczos.
 
@@ -35,7 +37,7 @@ from secondorder.linalg.cholesky import cholesky
 from secondorder.linalg.eigen import implicit_ql, symmetric_eigen
 from secondorder.linalg.vectors import copy, dot, scale
 
-UNKNOWN, CHOLESKY, EXACT, LANCZOS, GRADIENTS = 0, 1, 2, 3, 4  # where a bound comes from
+UNKNOWN, CHOLESKY, EXACT, LANCZOS = 0, 1, 2, 3  # where a bound comes from
 
 N_VECTORS = 6  # g, xt, gt, v, w, and scratch, before the matrices or the basis
 PRODUCTS = 24  # n up to which all n products are made: a Lanczos run to the end takes as many
@@ -51,15 +53,15 @@ class Curvature(NamedTuple):
     bound: int  # where it comes from
     least: float  # the smallest eigenvalue; a lower bound of it where Cholesky's factorization exists
     error: float  # |H v - least v|
-    lower: float  # a lower bound of the smallest eigenvalue; of Lanczos it fails with PROBABILITY
+    lower: float  # a lower bound of the smallest eigenvalue
+    failure: float  # probability that it is none
     largest: float  # nan: not known
     norm: float  # |H|_2; an upper bound from Cholesky, a lower one from Lanczos
     index: int  # eigenvalues below -tolerance |H|; -1: not known
     steps: int  # of Lanczos
 
 
-NOTHING = Curvature(UNKNOWN, math.nan, math.nan, math.nan, math.nan, math.nan, -1, 0)  # H is not finite
-NOTHING_YET = Curvature(UNKNOWN, math.nan, math.nan, math.nan, math.nan, math.nan, -1, -1)  # it was not looked at
+NOTHING = Curvature(UNKNOWN, math.nan, math.nan, math.nan, 1.0, math.nan, math.nan, -1, 0)  # H is not finite
 
 
 def steps_for(n, rows):
@@ -158,14 +160,14 @@ def of_matrix(H, L, exact, tolerance, floor, v, w, scratch):
     if math.isnan(norm):
         return NOTHING
     if n > exact and shifted_is_positive(H, floor * norm, L):
-        return Curvature(CHOLESKY, floor * norm, 0.0, floor * norm, math.nan, norm, 0, 0)
+        return Curvature(CHOLESKY, floor * norm, 0.0, floor * norm, 0.0, math.nan, norm, 0, 0)
     if not symmetric_eigen(H, w, scratch):
         return NOTHING
     copy(H[0], v)
     norm, index = max(abs(w[0]), abs(w[n - 1])), 0
     for i in range(n):
         index += w[i] < -tolerance * norm
-    return Curvature(EXACT, w[0], 0.0, w[0], w[n - 1], norm, index, 0)
+    return Curvature(EXACT, w[0], 0.0, w[0], 0.0, w[n - 1], norm, index, 0)
 
 
 @loop
@@ -188,7 +190,7 @@ def from_products(hvp, x, exact, tolerance, floor, most, seed, work, memory, con
     if n > PRODUCTS:
         V = work[N_VECTORS : N_VECTORS + most + 1]
         random_direction(seed, 0, V[0])
-        return by_lanczos(hvp, x, V, tolerance, floor, v, memory, control, data)
+        return by_lanczos(hvp, x, V, tolerance, floor, RTOL, PROBABILITY, v, memory, control, data)
     H, L = work[N_VECTORS : N_VECTORS + n], work[N_VECTORS + n : N_VECTORS + 2 * n]
     scale(0.0, x, v)
     for k in range(n):
@@ -202,11 +204,21 @@ def from_products(hvp, x, exact, tolerance, floor, most, seed, work, memory, con
 
 
 @leaf
-def lanczos_bound(n, steps, least, largest):
-    """What the smallest eigenvalue is not below but for PROBABILITY: [1] theorem 4.2, once for each end."""
-    root = math.log(1.648 * math.sqrt(n) * 2.0 / PROBABILITY) / (2 * steps - 1)
+def lanczos_bound(n, steps, least, largest, failure):
+    """What the smallest eigenvalue is not below but for this probability: [1], once for each end."""
+    root = math.log(1.648 * math.sqrt(n) * 2.0 / failure) / (2 * steps - 1)
     e = root * root  # of the spread, missed at an end
     return least - e * (largest - least) / (1.0 - 2.0 * e) if e < 0.5 else -math.inf
+
+
+@leaf
+def lanczos_failure(n, steps, least, largest, lower):
+    """The probability for which `lanczos_bound` is `lower`; at most 1."""
+    missed = least - lower
+    if not missed > 0.0:
+        return 1.0
+    e = missed / (largest - least + 2.0 * missed)
+    return min(1.0, 1.648 * math.sqrt(n) * 2.0 * math.exp(-(2 * steps - 1) * math.sqrt(e)))
 
 
 @leaf
@@ -229,12 +241,15 @@ def least_ritz(alpha, beta, steps, scratch):
 
 
 @loop
-def by_lanczos(hvp, x, V, tolerance, floor, v, memory, control, data):
-    """The Curvature at x from the start V[0] and at most V.shape[0] - 1 products; v <- the direction."""
+def by_lanczos(hvp, x, V, tolerance, floor, rtol, failure, v, memory, control, data):
+    """The Curvature at x from the start V[0] and at most V.shape[0] - 1 products; v <- the direction.
+
+    It ends early where an eigenvalue is below -tolerance |H|, or none below floor |H| but for `failure`.
+    """
     most = V.shape[0] - 1
     alpha, beta, scratch = memory[:most], memory[most : 2 * most], memory[2 * most :]
     scale(1.0 / math.sqrt(dot(V[0], V[0])), V[0], V[0])
-    norm, steps, next_look, previous = 0.0, 0, 1, 0.0
+    norm, steps, next_look, previous, exhausted = 0.0, 0, 1, 0.0, False
     while steps < most:
         a, b, size = lanczos_step(hvp, x, V, steps, previous, control, data)
         if not (math.isfinite(a) and math.isfinite(b)):
@@ -243,13 +258,14 @@ def by_lanczos(hvp, x, V, tolerance, floor, v, memory, control, data):
         alpha[steps], beta[steps], previous = a, b, b
         steps += 1
         if not b > BREAKDOWN * norm:  # non-strict: H = 0 stops here
+            exhausted = True
             break
         if steps >= next_look:
             next_look = steps + 1 + steps // 8  # a look costs steps^2
             least, error, largest = least_ritz(alpha, beta, steps, scratch)
-            if error <= RTOL * norm or (least < -tolerance * norm and error <= GOOD * -least):
+            if error <= rtol * norm or (least < -tolerance * norm and error <= GOOD * -least):
                 break
-            if lanczos_bound(x.shape[0], steps, least, largest) > floor * norm:
+            if lanczos_bound(x.shape[0], steps, least, largest, failure) > floor * norm:
                 break
         if stopped(control):
             break
@@ -260,6 +276,8 @@ def by_lanczos(hvp, x, V, tolerance, floor, v, memory, control, data):
     ritz_vector(V, 0, memory, most, steps, 0, v)
     norm = max(norm, max(abs(ritz.smallest), abs(ritz.largest)))
     lower = ritz.smallest - ritz.smallest_error
-    if steps < x.shape[0]:
-        lower = lanczos_bound(x.shape[0], steps, ritz.smallest, ritz.largest)
-    return Curvature(LANCZOS, ritz.smallest, ritz.smallest_error, lower, ritz.largest, norm, -1, steps)
+    if exhausted or steps == x.shape[0]:
+        failure = 0.0
+    else:
+        lower = lanczos_bound(x.shape[0], steps, ritz.smallest, ritz.largest, failure)
+    return Curvature(LANCZOS, ritz.smallest, ritz.smallest_error, lower, failure, ritz.largest, norm, -1, steps)

@@ -15,22 +15,14 @@ from typing import NamedTuple
 from secondorder.control import stopped, value_and_gradient
 from secondorder.jit import leaf, loop
 from secondorder.linalg.vectors import axpy, dot, scale
-from secondorder.subproblems.departure import along_curvature, length_of, step_to
+from secondorder.subproblems.departure import along_curvature, along_flatness, length_of, step_to
 from secondorder.subproblems.least_curvature import coin, random_direction
 
 RESOLUTION = 2.0**-13  # delta: curvatures below -delta |H| are found but for a small probability
 WARM_UP = 16  # gradients; L that is too small shows later, but for coincidences
 STEPS = 1500  # gradients; some ln(n / probability) / sqrt(delta) are needed
+RESOLVED = 4.0  # curvatures below this times h are negative beyond the errors of differences
 GOOD = 0.5  # residual of a direction that is followed, relative to its curvature
-
-
-class Departure(NamedTuple):
-    """What an escape did, and what it found where nothing was known of H."""
-
-    tried: int  # directions or perturbations; negative: x was left
-    least: float  # curvature along the direction in work[4]; nan: unknown
-    error: float  # |H v - least v|
-    norm: float  # |H| from below
 
 
 class Quotient(NamedTuple):
@@ -40,6 +32,12 @@ class Quotient(NamedTuple):
     error: float
     norm: float
     grew: bool
+
+
+@leaf
+def difference_length(noise):
+    """h, relative to x: where the third derivative and rounding weigh alike, for gradients with this relative error."""
+    return 16.0 * math.sqrt(noise)
 
 
 @leaf
@@ -80,15 +78,18 @@ def first_norm(fun_grad, x, g, h, seed, stream, xt, hu, u, control, data):
 
 
 @loop
-def follow(fun_grad, x, f, q, leaving, tolerance, seed, stream, work, control, data):
-    """The Departure along work[4], with the curvature of q, if that is negative."""
+def follow(fun_grad, x, f, q, tolerance, seed, stream, work, control, data):
+    """Leave x along work[4], which the iterations ended with: as its curvature in q says, or as a flat direction."""
     g, xt, gt, v = work[0], work[1], work[2], work[4]
+    if stopped(control):
+        return 0
     scale(1.0 / math.sqrt(dot(v, v)), v, v)
-    if not (leaving and q.c < -tolerance * q.norm) or stopped(control):
-        return Departure(0, q.c, q.error, q.norm)
     sign = coin(seed, 1000 * stream + 500)
-    alpha, ft = along_curvature(fun_grad, x, f, g, q.c, v, sign, xt, gt, control, data)
+    if q.c < -tolerance * q.norm:
+        alpha, ft = along_curvature(fun_grad, x, f, g, q.c, v, sign, xt, gt, control, data)
+    else:
+        alpha, ft = along_flatness(fun_grad, x, f, g, v, sign, xt, gt, control, data)
     if alpha == 0.0:
-        return Departure(1, q.c, q.error, q.norm)
+        return 1
     step_to(x, f, g, alpha, ft, v, xt, control)
-    return Departure(-1, q.c, q.error, q.norm)
+    return -1

@@ -10,7 +10,7 @@ The constants that [1] takes from bounds on the derivatives of f, step and thres
 
 References
 ----------
-[1] Jin, Ge, Netrapalli, Kakade, Jordan. How to escape saddle points efficiently. ICML 2017. Algorithm 4.
+[1] Jin, Ge, Netrapalli, Kakade, Jordan. How to escape saddle points efficiently. ICML 2017.
 """
 
 import math

@@ -5,7 +5,7 @@ import pytest
 
 from secondorder.jit import f8, intp, matrix, tuple_type, vector
 from secondorder.krylov import ends
-from secondorder.krylov.lanczos import Ritz, lanczos, memory_size, ritz_vector, smallest_eigenvalue
+from secondorder.krylov.lanczos import Ritz, lanczos, memory_size, ritz_vector
 from secondorder.status import CANCEL, RUNNING
 from tests.krylov.products import Product, control_at, entry, hvp_at
 from tests.linalg.matrices import MATRICES, SIZES, dirty, with_spectrum
@@ -22,13 +22,7 @@ def _run(hvp, data, control, x, V, locked, n_smallest, n_largest, rtol, memory, 
     return ritz.end, ritz.steps, ritz.smallest, ritz.largest, ritz.smallest_error, ritz.largest_error, ritz.norm
 
 
-def _smallest(hvp, data, control, x, V, rtol, v, memory):
-    ritz = smallest_eigenvalue(hvp_at(hvp), x, V, rtol, v, memory, control_at(control), (data, 0))
-    return ritz.end, ritz.steps, ritz.smallest, ritz.largest, ritz.smallest_error, ritz.largest_error, ritz.norm
-
-
 run = entry(_run, RITZ, vector, matrix, intp, intp, intp, f8, vector, matrix)
-smallest = entry(_smallest, RITZ, vector, matrix, f8, vector, vector)
 
 
 class Found:
@@ -155,14 +149,3 @@ def test_scaling_by_a_power_of_two_changes_nothing_else(n, power):
         assert np.array_equal(other.vectors, plain.vectors)
         assert np.array_equal(other.values, 2.0**power * plain.values)
         assert np.array_equal(other.errors, 2.0**power * plain.errors)
-
-
-def test_the_smallest_alone():
-    A = with_spectrum(np.linspace(-0.1, 5.0, 60), 2)
-    V, v = dirty(41, 60), dirty(60)
-    V[0] = np.random.default_rng(0).standard_normal(60)
-    ritz = Ritz(*smallest(*Product(A).arguments, dirty(60), V, 1e-3, v, dirty(memory_size(40))))
-    assert ritz.end == ends.CONVERGED
-    assert abs(ritz.smallest + 0.1) <= ritz.smallest_error <= 5e-3
-    np.testing.assert_allclose([v @ v, v @ A @ v], [1.0, ritz.smallest], rtol=1e-12)
-    assert abs(np.linalg.norm(A @ v - ritz.smallest * v) - ritz.smallest_error) <= 1e-13
