@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -299,6 +300,41 @@ def test_newton_steps_go_down_where_the_curvature_is_negative():
     assert np.allclose(np.abs(found.x), 1.0, atol=1e-4)
 
 
+def test_searches_that_need_f_alone_and_floats_of_other_sizes_are_compiled():
+    found = so.minimize(RISK, START, method="gradient-descent", options={"line_search": "armijo"})
+    assert (found.success, found.backend, found.derivatives) == (True, "compiled", "exact")
+    single = so.FiniteSum(term, (X.astype(np.float32), Y.astype(np.float16)), regularizer=ridge)
+    assert np.allclose(so.fit(single, START, epochs=2).x, so.fit(RISK, START, epochs=2).x, rtol=1e-5)
+
+
+@pytest.mark.parametrize("more", [{}, {"method": "newton-cg"}, {"method": "sgd", "variance_reduction": "saga"}])
+def test_nan_in_the_data_is_said_with_its_row(more):
+    spoilt = X.copy()
+    spoilt[17, 1] = np.nan
+    found = so.fit(so.FiniteSum(term, (spoilt, Y), regularizer=ridge), START, **more)
+    assert (found.stopped, found.epochs) == ("not finite", 1) and np.array_equal(found.x, START)
+    assert "in epoch 1: row 17 of the data is not finite" in found.message
+
+
+def test_exceptions_have_what_was_reached():
+    def broken(k, x, loss):
+        if k == 2:
+            raise ArithmeticError("here")
+
+    with pytest.raises(ArithmeticError, match="here") as caught:
+        so.fit(RISK, START, "sgd", options={"lr": 0.1}, callback=broken)
+    reached, three = caught.value.fitted, so.fit(RISK, START, "sgd", options={"lr": 0.1}, epochs=3)
+    assert np.array_equal(reached.x, three.x) and reached.fun == three.fun
+    assert (reached.stopped, reached.epochs, reached.steps) == ("exception", 3, three.steps)
+    assert "ArithmeticError in epoch 3" in reached.message and "in epoch 3" in caught.value.__notes__[-1]
+
+
+def test_a_progress_bar_without_tqdm_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.raises(ImportError, match=r"needs tqdm: pip install 'secondorder\[progress\]'"):
+        so.fit(RISK, START, epochs=1, progress=True)
+
+
 def test_data_of_one_and_of_three_arrays():
     one = so.FiniteSum(lambda x, a: (x[0] - a) ** 2, np.arange(5.0))
     assert so.minimize(one, [0.0]).x[0] == pytest.approx(2.0)
@@ -343,6 +379,8 @@ def test_lookahead_works_on_steps():
         (lambda: so.fit(RISK, START, "newton-cg", overlap=-1), "overlap=-1 must be at least 0"),
         (lambda: so.fit(RISK, START, "newton-cg", options={"etta": 1}), "'etta'.*did you mean 'eta'"),
         (lambda: so.fit(RISK, START, "newton"), "did you mean 'newton-cg'"),
+        (lambda: so.fit(RISK, START, so.Adam), "must be a name or an update such as so.Adam"),
+        (lambda: so.fit(RISK, START, options=[0.1]), "options must be a dict"),
         (lambda: so.fit(RISK, START, validation=lambda x: x, epochs=1), "validation must return a number"),
         (lambda: so.fit(RISK, START, validation=3), "validation must be callable"),
     ],
@@ -358,8 +396,11 @@ def test_ctrl_c_ends_an_epoch_midway():
     so.fit(rows, np.zeros(3), "sgd", epochs=1)  # compiled before the clock runs
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        so.fit(rows, np.zeros(3), "sgd", batch_size=1, epochs=10**7, time_limit=60.0)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        so.fit(rows, np.zeros(3), "sgd", options={"lr": 2.0**-10}, batch_size=1, epochs=10**7, time_limit=60.0)
+    reached = caught.value.fitted
+    assert reached.stopped == "interrupted" and reached.steps > 1000
+    assert np.array_equal(reached.x, np.full(3, -(2.0**-10) * reached.steps))
 
 
 def test_a_term_that_cannot_be_compiled_runs_in_python():
