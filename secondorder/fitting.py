@@ -21,6 +21,7 @@ from secondorder.updates import epochs as e
 from secondorder.updates import subsampled_newton_cg as newton
 from secondorder.updates.descent import N_SCHEDULE
 
+AHEAD_BYTES = 2**19  # of a batch that is fetched ahead, at most: two of them fit in a second-level cache of 1 MiB
 TABLE_BYTES = 2**31  # of SAGA's table, at most
 FIRST_ORDER_BATCH = 64  # rows, unless told otherwise: what most of the field's examples take
 NEWTON_BATCHES = 10  # batches of Newton-CG in an epoch, likewise; its steps are worth many rows
@@ -281,6 +282,7 @@ class RuleSteps:
             state._memory,
             run.order,
             run.batch,
+            run.places,
             run.counts,
             run.numbers,
             self.update.own.lookahead_alpha,
@@ -361,6 +363,9 @@ class Run:
         self.counts[c.SIGNALS] = backend.on_main_thread() and self.typed.in_python is None
         if numbers.time_limit < math.inf:
             self.counts[c.DEADLINE] = time.monotonic_ns() + int(1e9 * min(numbers.time_limit, 1e9))
+        places = [(array.ctypes.data, array.strides[0]) for array in finite_sum.data]
+        ahead = shuffle and size * sum(width for _, width in places) <= AHEAD_BYTES
+        self.places = np.array(places if ahead else [], np.int64).reshape(-1)
         self.history = {"loss": [], "seconds": []}
         self.good = x.copy()  # x before the last epoch
         self.best, self.kept, self.since = math.inf, x.copy(), 0  # of validation

@@ -23,7 +23,20 @@ References
 import math
 
 from secondorder.control import COUNTDOWN, STOP, look_around
-from secondorder.jit import FUN_GRAD, HVP, f8, function_at, inlined, integers, intp, leaf, loop, matrix, vector
+from secondorder.jit import (
+    FUN_GRAD,
+    HVP,
+    f8,
+    function_at,
+    inlined,
+    integers,
+    intp,
+    leaf,
+    loop,
+    matrix,
+    touch,
+    vector,
+)
 from secondorder.linalg.random_vector import MODULUS_1, MODULUS_2, WARM_UP, number
 from secondorder.linalg.random_vector import step as next_state
 from secondorder.status import NOT_FINITE_STEP, RUNNING
@@ -40,15 +53,18 @@ REDUCTION = 6  # of variance: of REDUCTIONS
 OVERLAP = 7  # rows that a batch shares with the next, for `subsampled_newton_cg`
 N_NUMBERS = 8
 
+LINE = 64  # bytes of a cache line
+
 NONE, SVRG, SAGA = 0, 1, 2
 REDUCTIONS = {"none": NONE, "svrg": SVRG, "saga": SAGA}
 
 _fun_grad_at, _hvp_at = function_at(FUN_GRAD), function_at(HVP)
 
-# (program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, memory, order, batch, counts, numbers, alpha, address)
+# (program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, memory, order, batch, places, counts, numbers, alpha,
+# address)
 EPOCH = f8(
     *(intp, intp, intp, vector, vector, matrix, vector, vector, vector, matrix, vector),
-    *(integers, integers, integers, integers, f8, intp),
+    *(integers, integers, integers, integers, integers, f8, intp),
 )
 
 
@@ -70,6 +86,21 @@ def take_batch(order, start, count, batch):
     batch[0] = count
     for i in range(count):
         batch[1 + i] = order[start + i]
+
+
+@leaf
+def fetch_rows(order, start, stop, places):
+    """Read the data of rows order[start : stop]. places: address and bytes of a row, for each array of data.
+
+    Rows in random order come from memory, and a term waits for each of its rows in turn. Nothing waits for a byte that
+    is read and forgotten, so that many rows are on their way at once; the last of them while the batch before is
+    computed. (Prefetch instructions are dropped where too many are on their way, which is so here.)
+    """
+    for k in range(start, stop):
+        for a in range(0, places.shape[0], 2):
+            first, size = places[a] + order[k] * places[a + 1], places[a + 1]
+            for line in range(0, size, LINE):
+                touch(first + line)
 
 
 @loop
@@ -147,7 +178,24 @@ def look(counts):
 
 
 def epoch(
-    program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, memory, order, batch, counts, numbers, alpha, address
+    program,
+    fun_grad,
+    hvp,
+    x,
+    g,
+    rows,
+    mask,
+    noise,
+    slow,
+    anchor,
+    memory,
+    order,
+    batch,
+    places,
+    counts,
+    numbers,
+    alpha,
+    address,
 ):
     """Steps on all batches of an epoch; x and the state are changed in place. Returns the mean of f over its steps."""
     p = program_at(program)
@@ -160,6 +208,7 @@ def epoch(
         count = min(numbers[SIZE], numbers[LIMIT] - start)
         take_batch(order, start, count, batch)
         k = numbers[K] + 1
+        fetch_rows(order, start + count, min(start + count + numbers[SIZE], numbers[LIMIT]), places)
         if hvp != 0 and (k - 1) % numbers[INTERVAL] == 0:
             estimate(hvp, p.seed + k, x, rows, noise, address)
         if numbers[REDUCTION] == SAGA:
