@@ -146,6 +146,8 @@ PARTS = {
         "__init__",
         "backends",
         "compare",
+        "finite_sum",
+        "fitting",
         "jit",
         "line_searches",
         "methods",
@@ -154,6 +156,8 @@ PARTS = {
         "options",
         "plots",
         "problems",
+        "update",
+        "updates",
     },
     "__init__": {
         "adapters",
