@@ -268,7 +268,36 @@ def warm():
     for objective, jac, method, search in runs:
         options = {"maxiter": 1, "line_search": search}
         minimize(objective, [1.0, 1.0], jac=jac, method=method, options=options, callback=id, backend="python")
-    return len(runs)
+    return len(runs) + warm_updates(pair)
+
+
+def warm_updates(pair):
+    """Compile every update rule for both number types, every schedule, and epochs; returns how many runs.
+
+    Not what depends on a run's options: clipping, noise and masks, and steps that threads share.
+    """
+    import numpy as np
+
+    from secondorder.backends.updates import schedule_address
+    from secondorder.finite_sum import FiniteSum
+    from secondorder.fitting import fit
+    from secondorder.minimize import minimize
+    from secondorder.update import UPDATE_METHODS
+    from secondorder.updates import UPDATES
+    from secondorder.updates.schedules import SCHEDULES
+
+    for name, module in UPDATES.items():
+        hessp = (lambda x, v: 2.0 * v) if "hvp" in module.NEEDS else None
+        minimize(pair, [1.0, 1.0], (), name, True, None, hessp, options={"maxiter": 1}, callback=id, backend="python")
+        for number in (np.float32, np.float64):
+            x, update = np.ones(2, number), UPDATE_METHODS[name].cls()
+            update.step(x, np.ones(2, number), update.init(x), f=1.0, diagonal=np.ones(2))
+    for function, _names in SCHEDULES.values():
+        schedule_address(function)
+    rows = FiniteSum(lambda x, row: x[0] * x[0] * row, np.ones(2))
+    for method in ("sgd", "newton-cg"):
+        fit(rows, [1.0], method, epochs=1)
+    return 3 * len(UPDATES) + len(SCHEDULES) + 2
 
 
 # ------------------------------------------------------------------------------------------------ BLAS threads

@@ -46,6 +46,11 @@ def mean_over_three(term, regularizer):
     return mean
 
 
+def float64_of(array):
+    """The array, in float64 if it holds other floats."""
+    return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype != np.float64 else array
+
+
 class FiniteSum:
     """f(x) = mean over i of term(x, row i) + regularizer(x).
 
@@ -58,7 +63,8 @@ class FiniteSum:
         ``term(x, row) -> float``, or ``term(x, row_a, row_b)`` for data of several arrays: plain Python that can be
         differentiated (docs/differentiable.md), or an `@njit` function.
     data : ndarray or tuple of up to three ndarrays
-        Of the same first length N; the term gets element i of each: a row of a matrix, a number of a vector.
+        Of the same first length N; the term gets element i of each: a row of a matrix, a number of a vector. Floats of
+        other sizes are converted to float64, which x has: np.dot takes no mixture.
     regularizer : callable, optional
         ``regularizer(x) -> float``, added once, whatever the batch.
 
@@ -94,7 +100,7 @@ class FiniteSum:
         data = data if isinstance(data, tuple) else (data,)
         if not 1 <= len(data) <= MAX_ARRAYS:
             raise ValueError(f"data must be one to {MAX_ARRAYS} arrays; there are {len(data)}")
-        self.data = tuple(np.ascontiguousarray(array) for array in data)
+        self.data = tuple(float64_of(np.ascontiguousarray(array)) for array in data)
         for array in self.data:
             if array.dtype.kind not in "fiub" or array.ndim == 0:
                 raise TypeError(f"data must be arrays of real numbers with rows; one has type {array.dtype}")

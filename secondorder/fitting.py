@@ -1,5 +1,6 @@
 """fit(): stochastic steps on a FiniteSum, an epoch at a time, each compiled end to end."""
 
+import contextlib
 import math
 import time
 from typing import NamedTuple
@@ -9,12 +10,22 @@ import numpy as np
 from secondorder import control as c
 from secondorder.backends import updates as backend
 from secondorder.finite_sum import FiniteSum
+from secondorder.jit import Native
 from secondorder.minimize import start_vector
 from secondorder.objective import typed_objective
-from secondorder.options import check, lookup
-from secondorder.status import NOT_FINITE_STEP, REASONS, RUNNING, SIGNAL, TIME
+from secondorder.options import check, lookup, refuse_unknown
+from secondorder.schedules import as_schedule
+from secondorder.status import NOT_FINITE_STEP, RAISED, REASONS, RUNNING, SIGNAL, STOP_ITERATION, TIME
 from secondorder.update import UPDATE_METHODS, Update, UpdateState
 from secondorder.updates import epochs as e
+from secondorder.updates import subsampled_newton_cg as newton
+from secondorder.updates.descent import N_SCHEDULE
+
+AHEAD_BYTES = 2**19  # of a batch that is fetched ahead, at most: two of them fit in a second-level cache of 1 MiB
+TABLE_BYTES = 2**31  # of SAGA's table, at most
+FIRST_ORDER_BATCH = 64  # rows, unless told otherwise: what most of the field's examples take
+NEWTON_BATCHES = 10  # batches of Newton-CG in an epoch, likewise; its steps are worth many rows
+NEWTON_OVERLAP = 2  # one row of so many is shared with the next batch: docs/updates.md has a fifth beside it
 
 
 class Fitted(NamedTuple):
@@ -24,18 +35,20 @@ class Fitted(NamedTuple):
     fun: float  # f at x over all rows
     epochs: int  # epochs begun
     steps: int  # steps made
-    stopped: str  # "epochs", "early stopping", "callback", "time limit" or "not finite"
+    stopped: str  # "epochs", "early stopping", "callback", "time limit", "not finite"; "interrupted", "exception"
     history: dict  # arrays with an entry an epoch: "loss", the mean of f over its steps; "validation"; "seconds"
+    message: str  # why it stopped, in a sentence
 
 
 class FitOptions(NamedTuple):
     """Numbers that `fit` takes."""
 
-    batch_size: int = 64  # rows of a step, at least 1
+    batch_size: int = FIRST_ORDER_BATCH  # rows of a step, at least 1
     epochs: int = 10  # at least 1
     patience: int = 0  # epochs without a better validation until the end, at least 0; 0: none
     seed: int = 0  # of shuffles, noise and random signs, at least 0
     time_limit: float = math.inf  # seconds, at least 0
+    overlap: int = 0  # rows that a batch shares with the next, at least 0
 
 
 def fit(
@@ -43,7 +56,7 @@ def fit(
     x0,
     method="adam",
     *,
-    batch_size=64,
+    batch_size=None,
     epochs=10,
     options=None,
     schedule=None,
@@ -51,6 +64,7 @@ def fit(
     patience=0,
     shuffle=True,
     drop_last=False,
+    overlap=None,
     variance_reduction=None,
     seed=0,
     callback=None,
@@ -59,7 +73,8 @@ def fit(
 ):
     """Minimize a mean over rows by stochastic steps.
 
-    ``batch_size=len(finite_sum)`` is gradient descent with the full batch, ``batch_size=1`` single-row descent.
+    ``batch_size=len(finite_sum)`` is gradient descent with the full batch, ``batch_size=1`` single-row descent. An
+    epoch is compiled end to end; Python is back after it, for validation and callbacks.
 
     Parameters
     ----------
@@ -68,13 +83,17 @@ def fit(
     x0 : array_like, shape (n,)
         Where to start; copied.
     method : str or Update, default "adam"
-        A name of `UPDATES`, or an update such as ``so.Adam(lr=1e-2)``.
-    batch_size : int, default 64
-        Rows of a step.
+        A name of `UPDATES`, or an update such as ``so.Adam(lr=1e-2)``; or "newton-cg": sub-sampled Newton steps [3],
+        each with a line search on its own batch, which want batches of many rows. With a fixed rate they lead as near
+        to the minimum as that of a batch is; with ``schedule=so.schedules.inverse_time(1.0, steps)`` nearer.
+    batch_size : int, optional
+        Rows of a step; all, if there are fewer. Default: 64, and for "newton-cg" a tenth of all, but at least 64.
     epochs : int, default 10
         How often all rows are seen.
     options : dict, optional
-        Of the rule.
+        Of the rule. Of "newton-cg": ``lr``, the first step length tried, default 1; ``m``, the most Hessian products of
+        a step, 10; ``eta``, the relative residual that ends them, 0.1; ``shift``, added to the Hessian's diagonal, 0;
+        ``max_trials``, of the line search, 20.
     schedule : Schedule or callable, optional
         In place of ``options["lr"]``; it counts steps, of which an epoch has N / batch_size.
     validation : callable or FiniteSum, optional
@@ -85,9 +104,13 @@ def fit(
         A new order of the rows in each epoch.
     drop_last : bool, default False
         Leave out the rest of the rows that makes no full batch.
-    variance_reduction : None or "svrg", default None
-        Stochastic variance-reduced gradients [1], for any rule: each epoch begins with a gradient of all rows, and each
-        step takes two of its batch. With it a fixed rate leads to the minimum; made for "sgd".
+    overlap : int, optional
+        For "newton-cg": how many rows a batch shares with the next [4]; the Hessian is that of these rows. Default:
+        half of the batch. 0: none, and the Hessian is that of the whole batch.
+    variance_reduction : None, "svrg" or "saga", default None
+        Gradients whose variance goes to 0, for any rule, and made for "sgd": with them a fixed rate leads to the
+        minimum. "svrg" [1]: each epoch begins with a gradient of all rows, and each step takes two of its batch.
+        "saga" [2]: a table of the last gradient of each row, N x n numbers of 8 bytes, 2 GiB at most, filled at x0.
     seed : int, default 0
         Of the orders; the same seed gives the same bits.
     callback : callable, optional
@@ -105,38 +128,62 @@ def fit(
     ------
     TypeError, ValueError
         For arguments that are wrong.
+    ImportError
+        If a progress bar is asked for where tqdm is missing.
     KeyboardInterrupt
-        Ctrl-C, also amid an epoch.
+        Ctrl-C, also amid an epoch. What was reached is in its attribute ``fitted``, a `Fitted`; so it is in exceptions
+        of the term, of validation and of the callback.
 
     References
     ----------
     [1] Johnson, Zhang. Accelerating stochastic gradient descent using predictive variance reduction. NIPS 2013. Fig. 1,
         option I.
+    [2] Defazio, Bach, Lacoste-Julien. SAGA: a fast incremental gradient method with support for non-strongly convex
+        composite objectives. NIPS 2014. Eq. 1. arXiv:1407.0202
+    [3] Byrd, Chin, Neveitt, Nocedal. On the use of stochastic Hessian information in optimization methods for machine
+        learning. SIAM J. Optim. 21 (2011) 977-995. doi:10.1137/10079923X
+    [4] Berahas, Nocedal, Takac. A multi-batch L-BFGS method for machine learning. NIPS 2016. arXiv:1605.06049
 
     Examples
     --------
-    See `FiniteSum`.
+    Least squares: SAGA takes a fixed rate to the minimum, row by row, and Newton-CG takes six batches close to it.
+
+    >>> import numpy as np
+    >>> import secondorder as so
+    >>> A = np.random.default_rng(0).standard_normal((200, 3))
+    >>> rows = so.FiniteSum(lambda x, a, b: 0.5 * (np.dot(a, x) - b) ** 2, (A, A @ [1.0, 2.0, 3.0] + np.sin(A[:, 0])))
+    >>> exact = so.minimize(rows, np.zeros(3))
+    >>> saga = {"variance_reduction": "saga", "options": {"lr": 0.05}, "batch_size": 1, "epochs": 30}
+    >>> bool(np.allclose(so.fit(rows, np.zeros(3), "sgd", **saga).x, exact.x, atol=1e-6))
+    True
+    >>> newton = so.fit(rows, np.zeros(3), "newton-cg", batch_size=100, overlap=50, epochs=2)
+    >>> newton.steps, bool(newton.fun < 1.1 * exact.fun)
+    (6, True)
     """
     if not isinstance(finite_sum, FiniteSum):
         raise TypeError(f"fit needs a FiniteSum; it got {finite_sum!r:.100}")
-    given = {"batch_size": batch_size, "epochs": epochs, "patience": patience, "seed": seed, "time_limit": time_limit}
-    numbers = check(FitOptions, given)
+    steps = steps_of(method, options, schedule)
+    size = steps.default_batch(len(finite_sum)) if batch_size is None else batch_size
+    given = {"batch_size": size, "epochs": epochs, "patience": patience, "seed": seed, "time_limit": time_limit}
+    numbers = check(FitOptions, given if overlap is None else given | {"overlap": overlap})
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable; it is {callback!r:.100}")
     if patience and validation is None:
         raise ValueError(f"patience={patience!r} needs validation=, a function of x")
-    if variance_reduction not in (None, "svrg"):
-        raise ValueError(f"variance_reduction={variance_reduction!r} must be None or 'svrg'")
-    update = update_of(method, options, schedule)
-    run = Run(finite_sum, start_vector(x0), update, numbers, shuffle, drop_last, variance_reduction)
+    reduction = lookup("variance_reduction", str(variance_reduction or "none"), e.REDUCTIONS)
+    validation = validation_of(validation)
+    run = Run(finite_sum, start_vector(x0), steps, numbers, shuffle, drop_last)
+    steps.begin(run, overlap, reduction)
     try:
-        return run(validation_of(validation), callback, bars(numbers.epochs, progress))
+        return run(validation, callback, bars(numbers.epochs, progress))
     finally:
         run.close()
 
 
-def update_of(method, options, schedule):
-    """The Update of a name and options."""
+def steps_of(method, options, schedule):
+    """What makes the steps of an epoch, by a name and options."""
+    if options is not None and not isinstance(options, dict):
+        raise TypeError(f"options must be a dict; it is {options!r:.100}")
     options = dict(options or {})
     if schedule is not None:
         if "lr" in options or isinstance(method, Update):
@@ -145,8 +192,14 @@ def update_of(method, options, schedule):
     if isinstance(method, Update):
         if options:
             raise ValueError(f"options={options!r:.100} beside {method!r}, which has its own; leave them out")
-        return method
-    return lookup("method", str(method), UPDATE_METHODS).cls(**options)
+        return RuleSteps(method)
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a name or an update such as so.Adam(lr=1e-2); it is {method!r:.100}")
+    found = lookup("method", method, FIT_METHODS)
+    return NewtonSteps(options) if found is newton else RuleSteps(found.cls(**options))
+
+
+FIT_METHODS = UPDATE_METHODS | {newton.NAME: newton}
 
 
 def validation_of(validation):
@@ -175,106 +228,237 @@ def bars(epochs, progress):
     """The numbers of epochs, with a progress bar if asked."""
     if not progress:
         return range(epochs)
-    from tqdm import tqdm  # on use: an extra
-
+    try:
+        from tqdm import tqdm  # on use: an extra
+    except ImportError:
+        raise ImportError("progress=True needs tqdm: pip install 'secondorder[progress]'") from None
     return tqdm(range(epochs), unit="epoch")
 
 
-class Run:
-    """One call of fit: its arrays and the compiled epoch."""
+class RuleSteps:
+    """Steps of an update rule."""
 
-    def __init__(self, finite_sum, x, update, numbers, shuffle, drop_last, variance_reduction=None):
-        self.options, self.x, self.g, self.shuffled = numbers, x, np.empty_like(x), shuffle
-        n_rows = len(finite_sum)
-        size = min(numbers.batch_size, n_rows)
-        self.whole = Whole(finite_sum)
-        self.order, self.batch = np.arange(n_rows), np.zeros(size + 1, np.int64)
-        self.batch[:2] = 1, 0  # whatever looks before the first batch sees a row
-        needs = update.rule.NEEDS
-        args = finite_sum.args_for(self.batch)
-        self.typed, kind = typed_objective((finite_sum.function, None, None, None), args, needs)
-        self.bound = self.typed.bind(args, kind)
-        self.state = UpdateState(update, x)
+    def __init__(self, update):
+        self.update, self.needs = update, update.rule.NEEDS
+
+    def default_batch(self, n_rows):
+        """Rows of a batch unless told otherwise."""
+        return FIRST_ORDER_BATCH
+
+    def begin(self, run, overlap, reduction):
+        """Arrays for a run."""
+        if overlap is not None:
+            raise ValueError(f"overlap={overlap!r} is for method='newton-cg'; batches of a rule share no rows")
+        x, own, rows = run.x, self.update.own, len(run.order)
+        if reduction == e.SAGA and 8 * rows * x.size > TABLE_BYTES:
+            raise ValueError(
+                f"variance_reduction='saga' keeps a gradient for each of {rows} rows, {8e-9 * rows * x.size:.1f} GB; "
+                "above 2 GiB take 'svrg', which keeps three"
+            )
+        self.state = UpdateState(self.update, x)
         self.noise = np.empty(x.size)  # of noise, and of random signs
         self.slow = x.copy()
-        self.anchor = np.empty((3 if variance_reduction else 0, x.size))
-        self.numbers = np.zeros(e.N_NUMBERS, np.int64)
-        self.numbers[e.SIZE] = size
-        self.numbers[e.LIMIT] = n_rows - n_rows % size if drop_last else n_rows
-        self.numbers[e.INTERVAL] = getattr(update.options, "interval", 1)
-        self.numbers[e.LOOKAHEAD], self.alpha = update.own.lookahead, update.own.lookahead_alpha
-        self.counts = np.zeros(c.N_COUNTS, np.int64)
-        self.counts[c.STOP], self.counts[c.STRIDE], self.counts[c.COUNTDOWN] = RUNNING, 1, 1
-        self.counts[c.SIGNALS] = backend.on_main_thread() and self.typed.in_python is None
-        if numbers.time_limit < math.inf:
-            self.counts[c.DEADLINE] = time.monotonic_ns() + int(1e9 * min(numbers.time_limit, 1e9))
+        self.anchor = np.empty((e.anchor_rows(reduction, rows), x.size))
+        run.numbers[e.INTERVAL] = getattr(self.update.options, "interval", 1)
+        run.numbers[e.LOOKAHEAD], run.numbers[e.REDUCTION] = own.lookahead, reduction
 
-    def epoch(self, k):
-        """All steps of epoch k; the mean of f over them."""
-        self.numbers[e.SEED] = self.options.seed * 1_000_003 + k if self.shuffled else -1
-        state = self.state
-        if len(self.anchor):
-            self.anchor[0] = self.x
-            self.whole(self.x, self.anchor[1])
+    def epoch(self, run):
+        """All steps of an epoch; the mean of f over them."""
+        state, typed = self.state, run.typed
+        if run.numbers[e.REDUCTION] == e.SVRG:
+            self.anchor[0] = run.x
+            run.whole(run.x, self.anchor[1])
         return backend.run_epoch(
             state._program.address,
-            self.typed.fun_grad,
-            self.typed.hvp or 0,
-            self.x,
-            self.g,
+            typed.fun_grad,
+            typed.hvp or 0,
+            run.x,
+            run.g,
             state.rows,
             state.mask,
             self.noise,
             self.slow,
             self.anchor,
             state._memory,
-            self.order,
-            self.batch,
-            self.counts,
-            self.numbers,
-            self.alpha,
-            self.bound.address,
+            run.order,
+            run.batch,
+            run.places,
+            run.counts,
+            run.numbers,
+            self.update.own.lookahead_alpha,
+            run.bound.address,
         )
+
+
+class NewtonSteps:
+    """Steps of sub-sampled Newton-CG."""
+
+    needs = ("grad", "hvp")
+
+    def __init__(self, options):
+        fields = newton.Options._fields
+        refuse_unknown([name for name in options if name not in fields], fields, newton.NAME, options)
+        lr = options.get("lr")
+        plain = {name: value for name, value in options.items() if value is not None and not callable(value)}
+        self.options = check(newton.Options, plain)
+        self.schedule = as_schedule(lr if callable(lr) else self.options.lr)
+        self.native, self.parameters = Native(self.options), Native((self.schedule.vector,))
+
+    def default_batch(self, n_rows):
+        """Rows of a batch unless told otherwise."""
+        return max(n_rows // NEWTON_BATCHES, FIRST_ORDER_BATCH)
+
+    def begin(self, run, overlap, reduction):
+        """Arrays for a run."""
+        if reduction != e.NONE:
+            raise ValueError("variance_reduction is for update rules; 'newton-cg' takes its batches as they are")
+        size, rows = run.size, len(run.order)
+        overlap = min(-(-size // NEWTON_OVERLAP), size - 1) if overlap is None else run.options.overlap
+        if not overlap < size:
+            raise ValueError(f"overlap={overlap!r} must be less than the rows of a batch, {size}")
+        run.numbers[e.OVERLAP], new = overlap, size - overlap
+        if run.drop_last:  # the rows that full batches see
+            run.numbers[e.LIMIT] = overlap + (rows - overlap) // new * new
+        self.work, self.memory = np.empty((newton.N_WORK, run.x.size)), np.zeros(N_SCHEDULE)
+
+    def epoch(self, run):
+        """All steps of an epoch; the mean of f over them."""
+        return backend.run_newton_epoch(
+            run.typed.fun_grad,
+            run.typed.hvp,
+            self.schedule.address,
+            self.parameters.address,
+            self.native.address,
+            run.x,
+            run.g,
+            self.work,
+            self.memory,
+            run.order,
+            run.batch,
+            run.counts,
+            run.numbers,
+            run.bound.address,
+        )
+
+
+class Run:
+    """One call of fit: its arrays, and what happens between epochs."""
+
+    def __init__(self, finite_sum, x, steps, numbers, shuffle, drop_last):
+        self.finite_sum, self.steps, self.drop_last = finite_sum, steps, drop_last
+        self.options, self.x, self.g, self.shuffled = numbers, x, np.empty_like(x), shuffle
+        n_rows = len(finite_sum)
+        size = self.size = min(numbers.batch_size, n_rows)
+        self.whole = Whole(finite_sum)
+        self.order, self.batch = np.arange(n_rows), np.zeros(size + 1, np.int64)
+        self.batch[:2] = 1, 0  # whatever looks before the first batch sees a row
+        args = finite_sum.args_for(self.batch)
+        self.typed, kind = typed_objective((finite_sum.function, None, None, None), args, steps.needs)
+        self.bound = self.typed.bind(args, kind)
+        self.numbers = np.zeros(e.N_NUMBERS, np.int64)
+        self.numbers[e.SIZE] = size
+        self.numbers[e.LIMIT] = n_rows - n_rows % size if drop_last else n_rows
+        self.counts = np.zeros(c.N_COUNTS, np.int64)
+        self.counts[c.STOP], self.counts[c.STRIDE], self.counts[c.COUNTDOWN] = RUNNING, 1, 1
+        self.counts[c.SIGNALS] = backend.on_main_thread() and self.typed.in_python is None
+        if numbers.time_limit < math.inf:
+            self.counts[c.DEADLINE] = time.monotonic_ns() + int(1e9 * min(numbers.time_limit, 1e9))
+        places = [(array.ctypes.data, array.strides[0]) for array in finite_sum.data]
+        ahead = shuffle and size * sum(width for _, width in places) <= AHEAD_BYTES
+        self.places = np.array(places if ahead else [], np.int64).reshape(-1)
+        self.history = {"loss": [], "seconds": []}
+        self.good = x.copy()  # x before the last epoch
+        self.best, self.kept, self.since = math.inf, x.copy(), 0  # of validation
 
     def __call__(self, validation, callback, numbers):
         """All epochs."""
-        history = {"loss": [], "seconds": []} | ({"validation": []} if validation else {})
-        best, kept, since, stopped = math.inf, self.x.copy(), 0, "epochs"
-        begun, good = time.perf_counter(), self.x.copy()
-        for k in numbers:
-            before, done = self.x.copy(), self.numbers[e.K]
-            loss = self.epoch(k)
-            history["loss"].append(loss)
-            history["seconds"].append(time.perf_counter() - begun)
-            reason = self.counts[c.STOP]
-            if reason == SIGNAL:
-                raise KeyboardInterrupt("secondorder.fit was interrupted")
-            if reason == NOT_FINITE_STEP or not np.all(np.isfinite(self.x)):
-                # back to a point where f was finite: this epoch's first, if a step was made from there
-                stopped, self.x[:] = "not finite", before if self.numbers[e.K] > done else good
-            good = before
-            if validation is not None:
-                score = float(validation(self.x.copy()))
-                history["validation"].append(score)
-                since = 0 if score < best else since + 1
-                if score < best:
-                    best, kept[:] = score, self.x
-            if stopped == "epochs" and self.options.patience and since >= self.options.patience:
-                stopped = "early stopping"
-            if reason == TIME:
-                stopped = REASONS[TIME].name
-            try:
-                if callback is not None:
-                    callback(k, self.x.copy(), loss)
-            except StopIteration:
-                stopped = "callback"
-            if stopped != "epochs":
-                break
-        x = kept if validation is not None and best < math.inf else self.x
-        history = {name: np.array(values) for name, values in history.items()}
-        return Fitted(x, self.whole(x), len(history["loss"]), int(self.numbers[e.K]), stopped, history)
+        if validation is not None:
+            self.history["validation"] = []
+        begun, k = time.perf_counter(), -1
+        stopped = "epochs", f"all {self.options.epochs} epochs are done"
+        try:
+            for k in numbers:
+                ended = self.epoch(k, begun)
+                judged = self.judge(k, validation) if validation is not None else None
+                called = called_back(callback, k, self) if callback is not None else None
+                if ended or judged or called:
+                    stopped = ended or judged or called
+                    break
+        except BaseException as error:
+            self.attach(error, k)
+            raise
+        return self.result(*stopped)
+
+    def epoch(self, k, begun):
+        """Make the steps of epoch k; why the run ends with it, as (word, sentence), or None."""
+        self.numbers[e.SEED] = (self.options.seed * 1_000_003 + k) % 2**62 if self.shuffled else -1
+        before, done = self.x.copy(), self.numbers[e.K]
+        self.history["loss"].append(self.steps.epoch(self))
+        self.history["seconds"].append(time.perf_counter() - begun)
+        reason = self.counts[c.STOP]
+        if reason == SIGNAL:
+            raise KeyboardInterrupt("secondorder.fit was interrupted")
+        good, self.good = self.good, before
+        if reason == NOT_FINITE_STEP or not np.all(np.isfinite(self.x)):
+            # back to a point where f was finite: this epoch's first, if a step was made from there
+            self.x[:] = before if self.numbers[e.K] > done else good
+            return "not finite", f"f or its gradient is nan or infinite in epoch {k + 1}: {self.suspect()}"
+        return (REASONS[TIME].name, REASONS[TIME].sentence) if reason == TIME else None
+
+    def suspect(self):
+        """What may have made f nan."""
+        if not np.all(np.isfinite(self.x)):
+            return "x0 is not finite"
+        for array in self.finite_sum.data:
+            wrong = ~np.all(np.isfinite(array.reshape(len(array), -1)), axis=1)
+            if wrong.any():
+                return f"row {wrong.argmax()} of the data is not finite; leave such rows out, or let the term skip them"
+        return "the learning rate may be too large, or the term undefined there"
+
+    def judge(self, k, validation):
+        """Keep the best x; why the run ends, or None."""
+        score = validation(self.x.copy())
+        try:
+            score = float(score)
+        except (TypeError, ValueError):
+            raise TypeError(f"validation must return a number; it returned {score!r:.100}") from None
+        self.history["validation"].append(score)
+        if score < self.best:
+            self.best, self.since = score, 0
+            self.kept[:] = self.x
+        else:
+            self.since += 1
+        if 0 < self.options.patience <= self.since:
+            return "early stopping", f"the validation has not fallen in {self.since} epochs, patience is that many"
+        return None
+
+    def result(self, stopped, message, fun=None):
+        """What was reached."""
+        x = self.kept if self.best < math.inf else self.x
+        history = {name: np.array(values) for name, values in self.history.items()}
+        fun = self.whole(x) if fun is None else fun
+        return Fitted(x, fun, len(history["loss"]), int(self.numbers[e.K]), stopped, history, message)
+
+    def attach(self, error, k):
+        """Give an exception what was reached before it; f there is nan if it is the term that raised."""
+        word = REASONS[SIGNAL if isinstance(error, KeyboardInterrupt) else RAISED].name
+        found = self.result(word, f"{type(error).__name__} in epoch {k + 1}", math.nan)
+        with contextlib.suppress(Exception):
+            found = found._replace(fun=self.whole(found.x))
+        with contextlib.suppress(AttributeError):  # exceptions with __slots__
+            error.fitted = found
+            error.add_note(f"raised in secondorder.fit in epoch {k + 1}; .fitted has what was reached")
 
     def close(self):
         """Give back what the run held."""
         self.bound.close()
         self.whole.bound.close()
+
+
+def called_back(callback, k, run):
+    """Call it after epoch k; why the run ends, or None."""
+    try:
+        callback(k, run.x.copy(), run.history["loss"][-1])
+    except StopIteration:
+        return REASONS[STOP_ITERATION].name, REASONS[STOP_ITERATION].sentence
+    return None

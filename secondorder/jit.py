@@ -14,6 +14,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     local_floats, local_integers, local_booleans    small arrays on the stack
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
+    touch(address)          the byte there is read, so that its cache line is near
     plus(a, b)              a + b, which LLVM may put in another order with other such additions
     fixed_tuple(a, n)       the first n elements of an array as a tuple; n is known when it is compiled
 
@@ -700,6 +701,9 @@ if JIT_DISABLED:
         """a b + c."""
         return a * b + c
 
+    def touch(address):
+        """Nothing."""
+
     def plus(a, b):
         """a + b."""
         return a + b
@@ -761,6 +765,17 @@ else:
             return builder.call(builder.module.declare_intrinsic("llvm.fmuladd", [double], kind), args)
 
         return f8(f8, f8, f8), codegen
+
+    @intrinsic
+    def touch(typingctx, address):
+        """Read the byte at an address and forget it: its cache line is near afterwards."""
+
+        def codegen(context, builder, sig, args):
+            # atomic, or LLVM would leave it out
+            builder.load_atomic(builder.inttoptr(args[0], cgutils.voidptr_t), "monotonic", 1)
+            return context.get_dummy_value()
+
+        return types.void(intp), codegen
 
     @intrinsic
     def plus(typingctx, a, b):

@@ -291,7 +291,8 @@ def compile_first_order(given, args_type, needs_fun, own):
     if jac in (None, "exact"):
         fun_grad, refusal = exact_gradient(fun, args_type)
         if fun_grad is not None:
-            return make(trampolines.fun, fun) if needs_fun else None, fun_grad, None, "exact", one_evaluation
+            value = value_beside(fun, args_type, make) if needs_fun else None
+            return value, fun_grad, None, "exact", one_evaluation
         if jac == "exact":
             raise refusal
     derivatives, cost = DIFFERENCES[jac or "2-point"]
@@ -308,6 +309,17 @@ def compile_first_order(given, args_type, needs_fun, own):
             stacklevel=6,
         )
     return found
+
+
+def value_beside(fun, args_type, make):
+    """f alone, for a fun that has a generated gradient: that gives it where Numba can't compile fun as it is.
+
+    So it is if fun calls plain functions, which are followed where derivatives are made and unknown to Numba.
+    """
+    try:
+        return make(trampolines.fun, fun)
+    except Exception:  # whatever Numba makes of it
+        return trampolines.value_of_in_place(exact(fun, args_type).compiled("gradient"), args_type)
 
 
 def exact(fun, args_type):

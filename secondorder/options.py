@@ -56,6 +56,7 @@ AT_LEAST_0 = (
     *("otol", "rtol", "cg_steps", "probes", "progress"),  # of least squares
     *("lr", "lr_decay", "eps", "eps_root", "accumulator", "momentum_decay", "kappa", "least"),  # of update rules
     *("weight_decay", "gradient_noise", "noise_decay", "lookahead", "patience"),
+    *("overlap", "shift"),  # of fit
 )
 
 

@@ -14,7 +14,7 @@ from secondorder.escapes import ESCAPES
 from secondorder.fits import FITS
 from secondorder.line_searches.memory import SearchOptions
 from secondorder.options import RunOptions
-from secondorder.updates import UPDATES
+from secondorder.updates import UPDATES, subsampled_newton_cg
 from secondorder.updates.treatment import CommonOptions
 
 PACKAGE = pathlib.Path(secondorder.__file__).parent
@@ -64,9 +64,11 @@ PARTS = {
         "backends",
         "control",
         "finite_sum",
+        "jit",
         "minimize",
         "objective",
         "options",
+        "schedules",
         "status",
         "update",
         "updates",
@@ -155,6 +157,8 @@ PARTS = {
         "__init__",
         "backends",
         "compare",
+        "finite_sum",
+        "fitting",
         "jit",
         "line_searches",
         "methods",
@@ -163,6 +167,8 @@ PARTS = {
         "options",
         "plots",
         "problems",
+        "update",
+        "updates",
     },
     "__init__": {
         "adapters",
@@ -322,7 +328,13 @@ def fields_of(cls):
 
 
 MODULES = (*METHODS.values(), *FITS.values(), *UPDATES.values())
-OPTIONS = [RunOptions, SearchOptions, CommonOptions, *(module.Options for module in MODULES)]
+OPTIONS = [
+    RunOptions,
+    SearchOptions,
+    CommonOptions,
+    subsampled_newton_cg.Options,
+    *(module.Options for module in MODULES),
+]
 FIELDS = [(cls, name, comment) for cls in OPTIONS for name, comment in fields_of(cls)]
 
 
@@ -411,7 +423,8 @@ def test_every_method_file_is_in_the_table():
 def test_every_update_file_is_in_the_table():
     files = {path.stem for path in (PACKAGE / "updates").glob("*.py")} - {"__init__"}
     members = {module.__name__.rpartition(".")[2] for module in UPDATES.values()}
-    assert files - {"descent", "epochs", "moments", "resilient", "schedules", "sweep", "treatment"} == members
+    shared = {"descent", "epochs", "moments", "resilient", "schedules", "subsampled_newton_cg", "sweep", "treatment"}
+    assert files - shared == members
 
 
 def test_every_search_file_is_in_the_table():

@@ -157,8 +157,10 @@ def test_cache_clear_deletes_the_cache_and_nothing_else(tmp_path):
 
 
 WARM = """
-import secondorder.line_searches, secondorder.methods
-for table, kept in ((secondorder.methods.METHODS, "cg"), (secondorder.line_searches.LINE_SEARCHES, "armijo")):
+import secondorder.line_searches, secondorder.methods, secondorder.updates, secondorder.updates.schedules
+tables = (secondorder.methods.METHODS, "cg"), (secondorder.line_searches.LINE_SEARCHES, "armijo")
+updates = (secondorder.updates.UPDATES, "sgd"), (secondorder.updates.schedules.SCHEDULES, "constant")
+for table, kept in (*tables, *updates):
     for name in [name for name in table if name != kept]:
         del table[name]
 from secondorder.__main__ import main
@@ -177,11 +179,15 @@ for backend in ("numba", "python"):
     for objective, jac in ((fun, "2-point"), (fun, "3-point"), (fun, "cs"), (pair, True)):
         r = so.minimize(objective, np.ones(2), jac=jac, method="cg", options=options, callback=print, backend=backend)
         assert r.success
+    so.minimize(pair, np.ones(2), jac=True, method="sgd", backend=backend, callback=print)
+for number in (np.float32, np.float64):
+    x, sgd = np.ones(2, number), so.SGD()
+    sgd.step(x, np.ones(2, number), sgd.init(x))
 """
 
 
 def test_nothing_is_left_to_compile_once_the_cache_is_warm(tmp_path):
-    """For one method and one search, which stand for all of the tables."""
+    """For one method, search, rule and schedule, which stand for all of the tables."""
     warmed = python("-c", WARM, cache=tmp_path)
     assert warmed.returncode == 0, warmed.stderr
     assert "combinations ready" in warmed.stdout

@@ -45,6 +45,7 @@ from secondorder.updates.descent import (
 )
 from secondorder.updates.epochs import EPOCH, epoch
 from secondorder.updates.schedules import N_WARM_UP, SCHEDULE, warmed_up
+from secondorder.updates.subsampled_newton_cg import NEWTON_EPOCH, newton_epoch
 from secondorder.updates.treatment import TREATMENT, norm
 
 NUMBERS = {np.dtype(np.float32): f4, np.dtype(np.float64): f8}
@@ -223,6 +224,11 @@ def towards(dtype):
 def run_epoch(*arguments):
     """`updates.epochs.epoch`, compiled."""
     return entry_point(compiled(epoch, EPOCH, "entry"))(*arguments)
+
+
+def run_newton_epoch(*arguments):
+    """`updates.subsampled_newton_cg.newton_epoch`, compiled."""
+    return entry_point(compiled(newton_epoch, NEWTON_EPOCH, "entry"))(*arguments)
 
 
 _fun_grad_at = function_at(FUN_GRAD)

@@ -3,20 +3,40 @@
 The objective is a mean over rows, whose numbers it finds in an array of its arguments: batch[0] is how many they are,
 batch[1:] which. So its derivatives are compiled once, for any batch.
 
-With variance reduction (SVRG, [1]) a step gets, in place of the gradient g_B(x) of its batch, g_B(x) - g_B(a) + mu: a
-is x at the start of the epoch and mu the gradient of all rows there. Its mean is the same, and its variance goes to 0
-where x and a converge; so a fixed rate leads to the minimum.
+With variance reduction a step gets another gradient than that of its batch, g_B(x), with the same mean, whose variance
+goes to 0 where x converges; so a fixed rate leads to the minimum:
+
+    SVRG [1]   g_B(x) - g_B(a) + mu: a is x at the start of the epoch, mu the gradient of all rows there
+    SAGA [2]   g_B(x) - mean over B of t_i + mean over all of t_i, then t_i <- g_i(x) for i in B: t_i is the gradient of
+               row i where it was last seen, at first at x0
+
+Differs from [1, 2]: an epoch takes rows without replacement, and in batches.
 
 References
 ----------
 [1] Johnson, Zhang. Accelerating stochastic gradient descent using predictive variance reduction. NIPS 2013. Fig. 1,
     option I.
+[2] Defazio, Bach, Lacoste-Julien. SAGA: a fast incremental gradient method with support for non-strongly convex
+    composite objectives. NIPS 2014. Eq. 1 and 3. arXiv:1407.0202
 """
 
 import math
 
 from secondorder.control import COUNTDOWN, STOP, look_around
-from secondorder.jit import FUN_GRAD, HVP, f8, function_at, inlined, integers, intp, leaf, loop, matrix, vector
+from secondorder.jit import (
+    FUN_GRAD,
+    HVP,
+    f8,
+    function_at,
+    inlined,
+    integers,
+    intp,
+    leaf,
+    loop,
+    matrix,
+    touch,
+    vector,
+)
 from secondorder.linalg.random_vector import MODULUS_1, MODULUS_2, WARM_UP, number
 from secondorder.linalg.random_vector import step as next_state
 from secondorder.status import NOT_FINITE_STEP, RUNNING
@@ -29,14 +49,22 @@ LIMIT = 2  # rows of the epoch: without those of a last, smaller batch, if that 
 SEED = 3  # of the shuffle; negative: rows in their order
 INTERVAL = 4  # steps from one estimate of the Hessian's diagonal to the next
 LOOKAHEAD = 5  # steps from one synchronisation to the next; 0: never
-N_NUMBERS = 6
+REDUCTION = 6  # of variance: of REDUCTIONS
+OVERLAP = 7  # rows that a batch shares with the next, for `subsampled_newton_cg`
+N_NUMBERS = 8
+
+LINE = 64  # bytes of a cache line
+
+NONE, SVRG, SAGA = 0, 1, 2
+REDUCTIONS = {"none": NONE, "svrg": SVRG, "saga": SAGA}
 
 _fun_grad_at, _hvp_at = function_at(FUN_GRAD), function_at(HVP)
 
-# (program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, memory, order, batch, counts, numbers, alpha, address)
+# (program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, memory, order, batch, places, counts, numbers, alpha,
+# address)
 EPOCH = f8(
     *(intp, intp, intp, vector, vector, matrix, vector, vector, vector, matrix, vector),
-    *(integers, integers, integers, integers, f8, intp),
+    *(integers, integers, integers, integers, integers, f8, intp),
 )
 
 
@@ -60,6 +88,21 @@ def take_batch(order, start, count, batch):
         batch[1 + i] = order[start + i]
 
 
+@leaf
+def fetch_rows(order, start, stop, places):
+    """Read the data of rows order[start : stop]. places: address and bytes of a row, for each array of data.
+
+    Rows in random order come from memory, and a term waits for each of its rows in turn. Nothing waits for a byte that
+    is read and forgotten, so that many rows are on their way at once; the last of them while the batch before is
+    computed. (Prefetch instructions are dropped where too many are on their way, which is so here.)
+    """
+    for k in range(start, stop):
+        for a in range(0, places.shape[0], 2):
+            first, size = places[a] + order[k] * places[a + 1], places[a + 1]
+            for line in range(0, size, LINE):
+                touch(first + line)
+
+
 @loop
 def estimate(hvp, seed, x, rows, z, address):
     """The last row of state <- z (H z), z random signs."""
@@ -70,43 +113,119 @@ def estimate(hvp, seed, x, rows, z, address):
         d[i] *= z[i]
 
 
+def anchor_rows(reduction, n_rows):
+    """Rows of `anchor`: SVRG has a, mu and a row of scratch; SAGA all t_i, their mean and a row of scratch."""
+    return (0, 3, n_rows + 2)[reduction]
+
+
 @loop
 def reduce_variance(fun_grad, g, anchor, address):
-    """g <- g - g_B(a) + mu. anchor: no rows, where that is not asked for; or a, mu and a row of scratch."""
-    if anchor.shape[0] > 0:
-        mu, at_anchor = anchor[1], anchor[2]
-        _fun_grad_at(fun_grad)(anchor[0], at_anchor, (address, 0))
-        for i in range(g.shape[0]):
-            g[i] += mu[i] - at_anchor[i]
+    """g <- g - g_B(a) + mu, for SVRG."""
+    mu, at_anchor = anchor[1], anchor[2]
+    _fun_grad_at(fun_grad)(anchor[0], at_anchor, (address, 0))
+    for i in range(g.shape[0]):
+        g[i] += mu[i] - at_anchor[i]
+
+
+@loop
+def value_of_row(fun_grad, row, x, g, batch, address):
+    """f of one row; g <- its gradient."""
+    batch[0], batch[1] = 1, row
+    return _fun_grad_at(fun_grad)(x, g, (address, 0))
+
+
+@loop
+def fill_table(fun_grad, x, anchor, batch, counts, address):
+    """All t_i and their mean at x, for SAGA."""
+    n_rows = anchor.shape[0] - 2
+    mean = anchor[n_rows]
+    for j in range(x.shape[0]):
+        mean[j] = 0.0
+    for i in range(n_rows):
+        value_of_row(fun_grad, i, x, anchor[i], batch, address)
+        for j in range(x.shape[0]):
+            mean[j] += anchor[i, j] / n_rows
+        look(counts)
+        if counts[STOP] != RUNNING:
+            return
+
+
+@loop
+def take_from_table(fun_grad, x, g, anchor, order, start, count, batch, address):
+    """g <- SAGA's gradient of the rows order[start : start + count], whose t_i are renewed. Returns f on them."""
+    n_rows, n = anchor.shape[0] - 2, x.shape[0]
+    mean, new = anchor[n_rows], anchor[n_rows + 1]
+    for j in range(n):
+        g[j] = mean[j]
+    total = 0.0
+    for k in range(start, start + count):
+        t = anchor[order[k]]
+        total += value_of_row(fun_grad, order[k], x, new, batch, address)
+        for j in range(n):
+            change = new[j] - t[j]
+            g[j] += change / count
+            mean[j] += change / n_rows
+            t[j] = new[j]
+    return total / count
+
+
+@inlined
+def look(counts):
+    """After an evaluation: now and then the clock and signals."""
+    counts[COUNTDOWN] -= 1
+    if counts[COUNTDOWN] <= 0:
+        look_around(counts)
 
 
 def epoch(
-    program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, memory, order, batch, counts, numbers, alpha, address
+    program,
+    fun_grad,
+    hvp,
+    x,
+    g,
+    rows,
+    mask,
+    noise,
+    slow,
+    anchor,
+    memory,
+    order,
+    batch,
+    places,
+    counts,
+    numbers,
+    alpha,
+    address,
 ):
     """Steps on all batches of an epoch; x and the state are changed in place. Returns the mean of f over its steps."""
     p = program_at(program)
     total, seen, start = 0.0, 0, 0
+    if numbers[REDUCTION] == SAGA and numbers[K] == 0:
+        fill_table(fun_grad, x, anchor, batch, counts, address)
     if numbers[SEED] >= 0:
         shuffle(order, numbers[SEED])
     while start < numbers[LIMIT] and counts[STOP] == RUNNING:
         count = min(numbers[SIZE], numbers[LIMIT] - start)
         take_batch(order, start, count, batch)
         k = numbers[K] + 1
+        fetch_rows(order, start + count, min(start + count + numbers[SIZE], numbers[LIMIT]), places)
         if hvp != 0 and (k - 1) % numbers[INTERVAL] == 0:
             estimate(hvp, p.seed + k, x, rows, noise, address)
-        f = _fun_grad_at(fun_grad)(x, g, (address, 0))
+        if numbers[REDUCTION] == SAGA:
+            f = take_from_table(fun_grad, x, g, anchor, order, start, count, batch, address)
+        else:
+            f = _fun_grad_at(fun_grad)(x, g, (address, 0))
         total += f * count
         seen += count
         start += count
         if not math.isfinite(f):
             counts[STOP] = NOT_FINITE_STEP
             break
-        reduce_variance(fun_grad, g, anchor, address)
+        if numbers[REDUCTION] == SVRG:
+            reduce_variance(fun_grad, g, anchor, address)
         take_step(p, k, f, 1.0, x, g, rows, mask, noise, memory)
         if numbers[LOOKAHEAD] > 0 and k % numbers[LOOKAHEAD] == 0:
             synchronise(alpha, slow, x)
         numbers[K] = k
-        counts[COUNTDOWN] -= 1
-        if counts[COUNTDOWN] <= 0:
-            look_around(counts)
-    return total / max(seen, 1)
+        look(counts)
+    return total / seen if seen > 0 else math.nan

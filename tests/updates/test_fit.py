@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -189,6 +190,151 @@ def test_with_variance_reduction_a_fixed_rate_leads_to_the_minimum():
     assert error() > 1e-3
 
 
+@pytest.mark.parametrize("size", [1, 10, 100])
+def test_variance_reduction_is_saga(size):
+    found = so.fit(
+        RISK, START, "sgd", options={"lr": 0.3}, batch_size=size, epochs=3, shuffle=False, variance_reduction="saga"
+    )
+    w, table = START, np.array([naive_gradient(START, np.array([i])) for i in range(N)])
+    for _ in range(3):
+        for begin in range(0, N, size):
+            rows = np.arange(begin, min(begin + size, N))
+            new = np.array([naive_gradient(w, np.array([i])) for i in rows])
+            w = w - 0.3 * (new.mean(axis=0) - table[rows].mean(axis=0) + table.mean(axis=0))
+            table[rows] = new
+    assert np.allclose(found.x, w, rtol=1e-11)
+
+
+def test_saga_serves_every_rule_and_repeats_itself():
+    def run(seed):
+        return so.fit(RISK, START, "adam", options={"lr": 0.05}, batch_size=5, variance_reduction="saga", seed=seed).x
+
+    assert np.array_equal(run(3), run(3)) and not np.array_equal(run(3), run(4))
+    assert np.allclose(run(3), so.fit(RISK, START, "adam", options={"lr": 0.05}, batch_size=5).x, atol=0.1)
+
+
+def test_with_saga_a_fixed_rate_leads_to_the_minimum():
+    minimum = so.minimize(RISK, START, method="newton-cg").x
+    saga = {"batch_size": 1, "epochs": 60, "variance_reduction": "saga"}
+    found = so.fit(RISK, START, "sgd", options={"lr": 0.1}, **saga)
+    assert np.linalg.norm(found.x - minimum) < 1e-6
+
+
+def test_a_table_that_would_fill_the_memory_is_refused():
+    many = so.FiniteSum(lambda x, row: np.dot(x, x) * row, np.ones(3_000_000))
+    with pytest.raises(ValueError, match=r"saga.* 3000000 rows, 2\.4 GB; above 2 GiB take 'svrg'"):
+        so.fit(many, np.zeros(100), "sgd", variance_reduction="saga")
+
+
+def naive_hessian(w, rows):
+    p = 1.0 / (1.0 + np.exp(-(X[rows] @ w)))
+    return (X[rows].T * (p * (1.0 - p))) @ X[rows] / len(rows) + 0.02 * np.eye(3)
+
+
+def naive_direction(H, g, m, eta):
+    d, r = np.zeros(3), -g
+    p = r
+    for _ in range(m):
+        if np.linalg.norm(r) <= eta * np.linalg.norm(g):
+            break
+        alpha = r @ r / (p @ H @ p)
+        d, old, r = d + alpha * p, r, r - alpha * (H @ p)
+        p = r + (r @ r) / (old @ old) * p
+    return d
+
+
+def naive_newton(size, overlap, epochs, m=10, eta=0.1, shift=0.0, rate=lambda k: 1.0, drop_last=False):
+    """Batches in order, each beginning with the last rows of the one before; x and the number of steps."""
+    w, k = START, 0
+    for _ in range(epochs):
+        for begin in range(0, max(N - overlap, 1), size - overlap):
+            rows = np.arange(begin, min(begin + size, N))
+            if drop_last and len(rows) < size:
+                continue
+            g, f, sample = naive_gradient(w, rows), naive_value(w, rows), rows[-overlap:] if overlap else rows
+            d = naive_direction(naive_hessian(w, sample) + shift * np.eye(3), g, m, eta)
+            alpha = rate(k)
+            while not naive_value(w + alpha * d, rows) <= f + 1e-4 * alpha * g @ d:
+                alpha /= 2
+            w, k = w + alpha * d, k + 1
+    return w, k
+
+
+@pytest.mark.parametrize(
+    ("size", "overlap", "options"),
+    [
+        (20, 5, {}),
+        (20, 19, {}),
+        (20, 0, {"m": 2}),
+        (53, 11, {"eta": 0.01, "shift": 0.3}),
+        (15, 8, {"lr": 8.0}),
+    ],
+)
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_newton_steps_are_those_of_the_naive_loop(size, overlap, options, drop_last):
+    batches = {"batch_size": size, "overlap": overlap, "shuffle": False, "drop_last": drop_last}
+    found = so.fit(RISK, START, "newton-cg", options=options, epochs=2, **batches)
+    lr = options.get("lr", 1.0)
+    others = {name: value for name, value in options.items() if name != "lr"}
+    x, steps = naive_newton(size, overlap, 2, rate=lambda k: lr, drop_last=drop_last, **others)
+    assert found.steps == steps
+    assert np.allclose(found.x, x, rtol=1e-8, atol=1e-10)
+
+
+def test_newton_steps_take_a_schedule_and_a_seed():
+    schedule = so.schedules.inverse_time(1.0, 3)
+    found = so.fit(RISK, START, "newton-cg", schedule=schedule, batch_size=20, overlap=10, epochs=2, shuffle=False)
+    assert np.allclose(found.x, naive_newton(20, 10, 2, rate=lambda k: 1.0 / (1.0 + k / 3))[0], rtol=1e-8)
+    one, same, other = (so.fit(RISK, START, "Newton-CG", batch_size=20, seed=seed).x for seed in (1, 1, 2))
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+def test_newton_steps_on_all_rows_find_the_minimum():
+    found = so.fit(RISK, START, "newton-cg", batch_size=N, overlap=0, epochs=12)
+    assert np.linalg.norm(naive_gradient(found.x, np.arange(N))) < 1e-9
+
+
+def test_newton_steps_go_down_where_the_curvature_is_negative():
+    saddles = so.FiniteSum(lambda x, row: np.sum((x * x - 1.0) ** 2) * row, np.ones(30))
+    found = so.fit(saddles, [0.1, -0.2], "newton-cg", batch_size=10, epochs=8)
+    assert np.allclose(np.abs(found.x), 1.0, atol=1e-4)
+
+
+def test_searches_that_need_f_alone_and_floats_of_other_sizes_are_compiled():
+    found = so.minimize(RISK, START, method="gradient-descent", options={"line_search": "armijo"})
+    assert (found.success, found.backend, found.derivatives) == (True, "compiled", "exact")
+    single = so.FiniteSum(term, (X.astype(np.float32), Y.astype(np.float16)), regularizer=ridge)
+    assert np.allclose(so.fit(single, START, epochs=2).x, so.fit(RISK, START, epochs=2).x, rtol=1e-5)
+
+
+@pytest.mark.parametrize("more", [{}, {"method": "newton-cg"}, {"method": "sgd", "variance_reduction": "saga"}])
+def test_nan_in_the_data_is_said_with_its_row(more):
+    spoilt = X.copy()
+    spoilt[17, 1] = np.nan
+    found = so.fit(so.FiniteSum(term, (spoilt, Y), regularizer=ridge), START, **more)
+    assert (found.stopped, found.epochs) == ("not finite", 1) and np.array_equal(found.x, START)
+    assert "in epoch 1: row 17 of the data is not finite" in found.message
+
+
+def test_exceptions_have_what_was_reached():
+    def broken(k, x, loss):
+        if k == 2:
+            raise ArithmeticError("here")
+
+    with pytest.raises(ArithmeticError, match="here") as caught:
+        so.fit(RISK, START, "sgd", options={"lr": 0.1}, callback=broken)
+    reached, three = caught.value.fitted, so.fit(RISK, START, "sgd", options={"lr": 0.1}, epochs=3)
+    assert np.array_equal(reached.x, three.x) and reached.fun == three.fun
+    assert (reached.stopped, reached.epochs, reached.steps) == ("exception", 3, three.steps)
+    assert "ArithmeticError in epoch 3" in reached.message and "in epoch 3" in caught.value.__notes__[-1]
+
+
+def test_a_progress_bar_without_tqdm_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.raises(ImportError, match=r"needs tqdm: pip install 'secondorder\[progress\]'"):
+        so.fit(RISK, START, epochs=1, progress=True)
+
+
 def test_data_of_one_and_of_three_arrays():
     one = so.FiniteSum(lambda x, a: (x[0] - a) ** 2, np.arange(5.0))
     assert so.minimize(one, [0.0]).x[0] == pytest.approx(2.0)
@@ -226,7 +372,17 @@ def test_lookahead_works_on_steps():
         (lambda: so.fit(RISK, START, so.Adam(), options={"lr": 0.1}), "has its own"),
         (lambda: so.fit(RISK, START, options={"lr": 0.1}, schedule=so.schedules.constant(0.1)), "schedule="),
         (lambda: so.fit(RISK, START, callback=1), "callback must be callable"),
-        (lambda: so.fit(RISK, START, variance_reduction="saga"), "variance_reduction='saga'"),
+        (lambda: so.fit(RISK, START, variance_reduction="sag"), "variance_reduction='sag'.*did you mean 'saga'"),
+        (lambda: so.fit(RISK, START, "newton-cg", variance_reduction="saga"), "for update rules"),
+        (lambda: so.fit(RISK, START, "adam", overlap=3), "overlap=3 is for method='newton-cg'"),
+        (lambda: so.fit(RISK, START, "newton-cg", batch_size=10, overlap=10), "overlap=10 must be less than .*, 10"),
+        (lambda: so.fit(RISK, START, "newton-cg", overlap=-1), "overlap=-1 must be at least 0"),
+        (lambda: so.fit(RISK, START, "newton-cg", options={"etta": 1}), "'etta'.*did you mean 'eta'"),
+        (lambda: so.fit(RISK, START, "newton"), "did you mean 'newton-cg'"),
+        (lambda: so.fit(RISK, START, so.Adam), "must be a name or an update such as so.Adam"),
+        (lambda: so.fit(RISK, START, options=[0.1]), "options must be a dict"),
+        (lambda: so.fit(RISK, START, validation=lambda x: x, epochs=1), "validation must return a number"),
+        (lambda: so.fit(RISK, START, validation=3), "validation must be callable"),
     ],
 )
 def test_wrong_arguments_are_named(make, words):
@@ -240,8 +396,11 @@ def test_ctrl_c_ends_an_epoch_midway():
     so.fit(rows, np.zeros(3), "sgd", epochs=1)  # compiled before the clock runs
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        so.fit(rows, np.zeros(3), "sgd", batch_size=1, epochs=10**7, time_limit=60.0)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        so.fit(rows, np.zeros(3), "sgd", options={"lr": 2.0**-10}, batch_size=1, epochs=10**7, time_limit=60.0)
+    reached = caught.value.fitted
+    assert reached.stopped == "interrupted" and reached.steps > 1000
+    assert np.array_equal(reached.x, np.full(3, -(2.0**-10) * reached.steps))
 
 
 def test_a_term_that_cannot_be_compiled_runs_in_python():
