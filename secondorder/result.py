@@ -98,7 +98,7 @@ class Certificate(NamedTuple):
         along a direction that differences of gradients have led to (escapes "neon" and "neon2"): a negative one is a
         proof up to the error of differences, a positive one says nothing.
     lower : float
-        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1] theorem 4.2).
+        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1] section 3).
     probability : float
         0 where the bound is certain.
     error : float
@@ -120,8 +120,8 @@ class Certificate(NamedTuple):
 
     References
     ----------
-    [1] Kuczynski, Wozniakowski. Estimating the largest eigenvalue by the power and Lanczos algorithms with a random
-        start. SIAM J. Matrix Anal. Appl. 13 (1992) 1094-1122. doi:10.1137/0613066
+    [1] van Dorsselaer, Hochstenbach, van der Vorst. Computing probabilistic bounds for extreme eigenvalues of symmetric
+        matrices with the Lanczos method. SIAM J. Matrix Anal. Appl. 22 (2001) 837-852.
     """
 
     verdict: str
