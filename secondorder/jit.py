@@ -66,14 +66,12 @@ ENTRY = KERNEL_FLAGS | {"no_cfunc_wrapper": True}  # called from Python, by way 
 KERNEL = ENTRY | {"no_cpython_wrapper": True}  # called from compiled code only
 # Numba's own rewriting of array expressions, which could change sums with the number of threads, stays off.
 _REWRITES = ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion")
-PARALLEL = (
-    FLAGS
-    | {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    | {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}
-)  # prange is threads
+_THREADS = {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}  # prange is threads
+PARALLEL = FLAGS | {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True} | _THREADS
 BRIDGE = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # may allocate: the user's side
 CALLED = FLAGS | {"no_cfunc_wrapper": True}  # called from Python, and may allocate
 TRAMPOLINE = BRIDGE | {"pipeline_class": KernelCompiler}  # the same for code of ours
+SHARED = BRIDGE | _THREADS  # the same with threads
 
 
 def leaf(function):

@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from secondorder.derivatives import finite_differences, in_python, second_order, trampolines
+from secondorder.derivatives import finite_differences, in_python, row_sums, second_order, trampolines
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import (
     FUN,
     FUN_GRAD,
     HESS,
     HVP,
+    NO_ARGS,
     Batched,
     Pinned,
     address_of,
@@ -247,7 +248,13 @@ def compile_typed(given, args_type, needs, own):
     """Typed functions made by Numba; NotCompilable if it can't."""
     if args_type is None:
         raise NotCompilable("args hold a value of a type unknown to Numba")
+    if isinstance(given.fun, row_sums.RowSum):
+        found = compile_sum(given, args_type, needs, own)
+        if found is not None:
+            return found
     try:
+        if isinstance(given.fun, row_sums.RowSum):
+            given = given._replace(fun=given.fun.compilable(as_compiled))
         fun, fun_grad, inner, derivatives, cost = compile_first_order(given, args_type, "fun" in needs, own)
         second = compile_second(given, args_type, needs, own, fun_grad, derivatives, inner is not None)
     except (NotCompilable, Unsupported, RuntimeWarning):  # the warning, where warnings are errors
@@ -265,6 +272,35 @@ def compile_typed(given, args_type, needs, own):
         keep=keep,
         second=second.made,
     )
+
+
+def compile_sum(given, args_type, needs, own):
+    """The typed functions of a RowSum, chunk by chunk, with generated derivatives; None if that is not what is asked.
+
+    Then it is a function like others.
+    """
+    total = given.fun
+    if given.jac not in (None, "exact") or given.hessp or given.hess or own is not trampolines.itself:
+        return None
+    try:
+        of_part, of_rest = exact(total.part(), args_type), exact(total.regularizer, NO_ARGS)
+
+        def made(make, product):
+            key = f"{of_part.key_for(product)} {of_rest.key_for(product)} {args_type}"
+            return make(of_part.compiled(product), of_rest.compiled(product), args_type, total.threads, key)
+
+        fun_grad, hvp, hess, fun = made(row_sums.gradient, "gradient"), None, None, None
+        if "hvp" in needs or "hess" in needs:
+            hvp = made(row_sums.product, "hvp")
+        if "hess" in needs:
+            hvp, hess = None, second_order.matrix_of_products(hvp)
+        if "fun" in needs:
+            fun = made(row_sums.value, "value")
+    except Exception:  # the road of other functions says what is wrong
+        return None
+    second = "exact" if hvp or hess else None
+    functions = fun, fun_grad, hvp, hess
+    return Typed(*addresses(*functions), "exact", one_evaluation, keep=functions, second=second)
 
 
 def compile_first_order(given, args_type, needs_fun, own):

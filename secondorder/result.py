@@ -95,8 +95,7 @@ class Certificate(NamedTuple):
         "lanczos": the smallest Ritz value, which is never below the smallest eigenvalue. So a negative one is a proof;
         how far below a positive one that may be, with which probability, `lower` says.
     lower : float
-        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1]); -inf: the
-        products were too few for any.
+        A lower bound of the smallest eigenvalue. Of "lanczos" it fails with `probability` ([1] section 3).
     probability : float
         0 where the bound is certain.
     error : float
@@ -120,8 +119,8 @@ class Certificate(NamedTuple):
 
     References
     ----------
-    [1] Kuczynski, Wozniakowski. Estimating the largest eigenvalue by the power and Lanczos algorithms with a random
-        start. SIAM J. Matrix Anal. Appl. 13 (1992) 1094-1122. doi:10.1137/0613066
+    [1] van Dorsselaer, Hochstenbach, van der Vorst. Computing probabilistic bounds for extreme eigenvalues of symmetric
+        matrices with the Lanczos method. SIAM J. Matrix Anal. Appl. 22 (2001) 837-852.
     """
 
     verdict: str

@@ -59,7 +59,7 @@ PARTS = {
         "updates",
     },
     "schedules": {"backends", "updates"},
-    "finite_sum": set(),
+    "finite_sum": {"backends", "derivatives"},
     "fitting": {
         "backends",
         "control",

@@ -9,7 +9,7 @@ from numba import njit
 
 import secondorder as so
 from secondorder import METHODS, PROBLEMS, Objective, minimize
-from secondorder.jit import ENTRY, f8, intp, typed
+from secondorder.jit import ENTRY, f8, intp, typed, vector
 from secondorder.subproblems import least_curvature
 
 pytestmark = pytest.mark.timeout(240)
@@ -208,21 +208,54 @@ def test_lanczos_certifies_many_variables(index):
     assert again.lambda_min == found.lambda_min and np.array_equal(again.direction, found.direction)
 
 
-def _lanczos_bound(n, steps, least, largest, failure):
-    return least_curvature.lanczos_bound(n, steps, least, largest, failure)
+def _lanczos_bound(alpha, beta, least, n):
+    return least_curvature.lanczos_bound(alpha, beta, alpha.shape[0], least, n, 1e-3)
 
 
-lanczos_bound = typed(_lanczos_bound, f8(intp, intp, f8, f8, f8), flags=ENTRY)
+lanczos_bound = typed(_lanczos_bound, f8(vector, vector, f8, intp), flags=ENTRY)
+
+
+def tridiagonal(w, v, steps):
+    """(alpha, beta) of Lanczos from v on the diagonal matrix of w, orthogonalised against everything."""
+    V, alpha, beta = [v / np.linalg.norm(v)], np.empty(steps), np.empty(steps)
+    for k in range(steps):
+        u = w * V[k]
+        alpha[k] = V[k] @ u
+        for _ in range(2):
+            for q in V:
+                u = u - (q @ u) * q
+        beta[k] = np.linalg.norm(u)
+        V.append(u / beta[k])
+    return alpha, beta
+
+
+def ritz_values(alpha, beta):
+    """All Ritz values."""
+    return np.linalg.eigvalsh(np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1))
 
 
 def test_lanczos_stops_once_its_bound_is_positive():
     w = np.linspace(1.0, 2.0, 1000)
     found = so.certify(Objective(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,))
     assert found.verdict == "minimum" and found.bound == "lanczos"
-    assert 0.0 < found.lower < 1.0 and found.n_products <= 15  # to RTOL: 100
-    e = (np.log(1.648 * np.sqrt(1000) * 2.0 / 1e-3) / (2 * found.n_products - 1)) ** 2  # [1], twice
-    spread = (found.lambda_min - found.lower) * (1.0 - 2.0 * e) / e
-    assert 0.9 < spread <= 1.0  # of the Ritz values
+    assert 0.0 < found.lower < 1.0 and found.n_products <= 7  # to RTOL: 100
+
+
+def test_the_bound_of_lanczos_is_where_the_start_would_have_had_an_improbably_small_component():
+    w = np.linspace(1.0, 2.0, 1000)
+    v = np.random.default_rng(3).standard_normal(1000)
+    alpha, beta = tridiagonal(w, v, 8)
+    least = ritz_values(alpha, beta)[0]
+    lower = lanczos_bound(alpha, beta, least, 1000)
+    # t = |first component| of the unit vector whose others follow from (H - lower) u = 0 in the basis: the kernel of
+    # the first 8 rows of T - lower, 8 x 9
+    T = np.zeros((8, 9))
+    T[:, :8] = np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)
+    T[7, 8] = beta[7]
+    T[:, :8] -= lower * np.eye(8)
+    kernel = np.linalg.svd(T)[2][-1]
+    assert abs(kernel[0]) == pytest.approx(1e-3 * np.sqrt(np.pi / 2000), rel=0.02)
+    assert lower < w[0] <= least
 
 
 def test_the_bound_of_lanczos_holds_as_often_as_it_says():
@@ -230,18 +263,23 @@ def test_the_bound_of_lanczos_holds_as_often_as_it_says():
     w = np.sort(random.uniform(0.0, 1.0, 300))
     missed = 0
     for _ in range(200):
-        v = random.standard_normal(300)
-        V, T = [v / np.linalg.norm(v)], np.zeros((12, 12))
-        for k in range(12):
-            u = w * V[k]
-            for _ in range(2):
-                for j, q in enumerate(V):
-                    T[j, k] += q @ u
-                    u = u - (q @ u) * q
-            V.append(u / np.linalg.norm(u))
-        theta = np.linalg.eigvalsh(np.triu(T) + np.triu(T, 1).T)
-        missed += lanczos_bound(300, 12, theta[0], theta[-1], 1e-3) > w[0]
+        alpha, beta = tridiagonal(w, random.standard_normal(300), 12)
+        missed += lanczos_bound(alpha, beta, ritz_values(alpha, beta)[0], 300) > w[0]
     assert missed == 0  # of 200, where 0.2 are allowed
+
+
+def test_a_start_without_the_lowest_eigenvector_is_what_the_bound_of_lanczos_allows_for():
+    # the bound fails where |u'v_0| is below sqrt(pi / 2 n) delta, and, with all the rest in [1, 2], only there
+    n, w = 300, np.r_[-1.0, np.linspace(1.0, 2.0, 299)]
+    rest = np.random.default_rng(5).standard_normal(n)
+    rest[0] = 0.0
+    rest /= np.linalg.norm(rest)
+    t = 1e-3 * np.sqrt(np.pi / (2 * n))
+    for factor, fails in ((2.0, False), (0.1, True)):
+        v = rest.copy()
+        v[0] = factor * t
+        alpha, beta = tridiagonal(w, v, 5)
+        assert (lanczos_bound(alpha, beta, ritz_values(alpha, beta)[0], n) > -1.0) == fails
 
 
 # ------------------------------------------------------------------------------------------------- minimize

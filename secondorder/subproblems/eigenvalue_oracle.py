@@ -22,7 +22,7 @@ import math
 
 from secondorder.jit import leaf, loop
 from secondorder.linalg.random_vector import random_normal
-from secondorder.subproblems.least_curvature import by_lanczos, lanczos_failure
+from secondorder.subproblems.least_curvature import by_lanczos
 
 CERTIFICATE = ("curvature", "bound", "failure", "products")
 N_CERTIFICATE = len(CERTIFICATE)
@@ -48,13 +48,11 @@ def withdraw(certificate):
 
 
 @leaf
-def certify(found, n, eps_h, certificate):
+def certify(found, eps_h, certificate):
     """Write what Lanczos found."""
     bound = -eps_h * found.norm
     certificate[0], certificate[1], certificate[3] = found.least, bound, found.steps
-    certificate[2] = found.failure
-    if found.failure > 0.0:
-        certificate[2] = lanczos_failure(n, found.steps, found.least, found.largest, bound)
+    certificate[2] = found.below
 
 
 @loop
@@ -63,5 +61,5 @@ def least_eigenvalue(hvp, x, V, options, stream, v, memory, certificate, control
     random_normal(options.oracle_seed + stream, V[0])
     eps_h, failure = options.eps_h, options.failure
     found = by_lanczos(hvp, x, V, 0.5 * eps_h, -eps_h, 0.0, failure, v, memory, control, data)
-    certify(found, x.shape[0], eps_h, certificate)
+    certify(found, eps_h, certificate)
     return found

@@ -8,11 +8,14 @@ r"""The smallest eigenvalue of a Hessian H and its direction, at a point where a
                         is positive, where the residual is RTOL |H|, or where the products are spent
 
 A Ritz value is never below the smallest eigenvalue, so a negative one is a proof; a positive one is a matter of
-probability ([1]): after k steps from a random start the smallest eigenvalue is below
+probability ([1] section 3). With the basis v_0..v_k of Lanczos, v_j = q_j(H) v_0, a unit eigenvector u of an eigenvalue
+mu has the components u'v_j = q_j(mu) u'v_0, and so
 
-    theta - e (largest - smallest),    sqrt(e) = ln(1.648 sqrt(n) / delta) / (2 k - 1)
+    |u'v_0| <= t(mu),    t(mu)^-2 = q_0(mu)^2 + .. + q_k(mu)^2
 
-with probability delta at most. The largest Ritz value stands for the largest eigenvalue, for which the same holds.
+Below the smallest Ritz value t only falls as mu does. A random v_0 has a component below sqrt(pi / 2 n) delta along any
+unit vector with probability delta at most: so have eigenvalues below the mu at which t is that. It holds for every k at
+once, since it is one event, and no other eigenvalue has to be known.
 Where the Krylov space of the start is exhausted, the smallest Ritz value is the smallest eigenvalue with probability
 one.
 
@@ -20,8 +23,8 @@ Memory: N_VECTORS + 2 n vectors with matrices, N_VECTORS + k + 1 for k steps of 
 
 References
 ----------
-[1] Kuczynski, Wozniakowski. Estimating the largest eigenvalue by the power and Lanczos algorithms with a random start.
-    SIAM J. Matrix Anal. Appl. 13 (1992) 1094-1122. doi:10.1137/0613066
+[1] van Dorsselaer, Hochstenbach, van der Vorst. Computing probabilistic bounds for extreme eigenvalues of symmetric
+    matrices with the Lanczos method. SIAM J. Matrix Anal. Appl. 22 (2001) 837-852.
 [2] L'Ecuyer. Efficient and portable combined random number generators. Communications of the ACM 31 (1988) 742-751.
     doi:10.1145/62959.62969. Figure 3.
 """
@@ -55,13 +58,14 @@ class Curvature(NamedTuple):
     error: float  # |H v - least v|
     lower: float  # a lower bound of the smallest eigenvalue
     failure: float  # probability that it is none
+    below: float  # probability that the smallest eigenvalue is below floor |H|, where it was not found to be
     largest: float  # nan: not known
     norm: float  # |H|_2; an upper bound from Cholesky, a lower one from Lanczos
     index: int  # eigenvalues below -tolerance |H|; -1: not known
     steps: int  # of Lanczos
 
 
-NOTHING = Curvature(UNKNOWN, math.nan, math.nan, math.nan, 1.0, math.nan, math.nan, -1, 0)  # H is not finite
+NOTHING = Curvature(UNKNOWN, math.nan, math.nan, math.nan, 1.0, 1.0, math.nan, math.nan, -1, 0)  # H is not finite
 
 
 def steps_for(n, rows):
@@ -160,14 +164,14 @@ def of_matrix(H, L, exact, tolerance, floor, v, w, scratch):
     if math.isnan(norm):
         return NOTHING
     if n > exact and shifted_is_positive(H, floor * norm, L):
-        return Curvature(CHOLESKY, floor * norm, 0.0, floor * norm, 0.0, math.nan, norm, 0, 0)
+        return Curvature(CHOLESKY, floor * norm, 0.0, floor * norm, 0.0, 0.0, math.nan, norm, 0, 0)
     if not symmetric_eigen(H, w, scratch):
         return NOTHING
     copy(H[0], v)
     norm, index = max(abs(w[0]), abs(w[n - 1])), 0
     for i in range(n):
         index += w[i] < -tolerance * norm
-    return Curvature(EXACT, w[0], 0.0, w[0], 0.0, w[n - 1], norm, index, 0)
+    return Curvature(EXACT, w[0], 0.0, w[0], 0.0, 0.0, w[n - 1], norm, index, 0)
 
 
 @loop
@@ -204,26 +208,49 @@ def from_products(hvp, x, exact, tolerance, floor, most, seed, work, memory, con
 
 
 @leaf
-def lanczos_bound(n, steps, least, largest, failure):
-    """What the smallest eigenvalue is not below but for this probability: [1], once for each end."""
-    root = math.log(1.648 * math.sqrt(n) * 2.0 / failure) / (2 * steps - 1)
-    e = root * root  # of the spread, missed at an end
-    return least - e * (largest - least) / (1.0 - 2.0 * e) if e < 0.5 else -math.inf
+def largest_growth(n, failure):
+    """What q_0(mu)^2 + .. + q_k(mu)^2 may be for an eigenvalue mu, but for this probability."""
+    return 2.0 * n / (math.pi * failure * failure)
 
 
 @leaf
-def lanczos_failure(n, steps, least, largest, lower):
+def growth(alpha, beta, steps, mu):
+    """q_0(mu)^2 + .. + q_k(mu)^2 for the polynomials of k steps, q_0 = 1."""
+    before, q, total = 0.0, 1.0, 1.0
+    for j in range(steps):
+        q, before = ((mu - alpha[j]) * q - (beta[j - 1] * before if j > 0 else 0.0)) / beta[j], q
+        total += q * q
+    return total
+
+
+@leaf
+def lanczos_bound(alpha, beta, steps, least, n, failure):
+    """What the smallest eigenvalue is not below but for this probability, to a thousandth of its distance from least."""
+    most, above, gap = largest_growth(n, failure), 0.0, beta[steps - 1]
+    if not gap > 0.0:  # the start has no component outside the basis
+        return least
+    while gap < math.inf and not growth(alpha, beta, steps, least - gap) >= most:
+        above, gap = gap, 2.0 * gap
+    while gap - above > 1e-3 * gap:
+        middle = 0.5 * (above + gap)
+        if growth(alpha, beta, steps, least - middle) >= most:
+            gap = middle
+        else:
+            above = middle
+    return least - gap
+
+
+@leaf
+def lanczos_failure(alpha, beta, steps, least, n, lower):
     """The probability for which `lanczos_bound` is `lower`; at most 1."""
-    missed = least - lower
-    if not missed > 0.0:
+    if not lower < least:
         return 1.0
-    e = missed / (largest - least + 2.0 * missed)
-    return min(1.0, 1.648 * math.sqrt(n) * 2.0 * math.exp(-(2 * steps - 1) * math.sqrt(e)))
+    return min(1.0, math.sqrt(2.0 * n / (math.pi * growth(alpha, beta, steps, lower))))
 
 
 @leaf
 def least_ritz(alpha, beta, steps, scratch):
-    """(the smallest Ritz value, its residual, the largest one); scratch (3 steps,)."""
+    """(the smallest Ritz value, its residual); scratch (3 steps,)."""
     d, e, last = scratch[:steps], scratch[steps : 2 * steps], scratch[2 * steps : 3 * steps]
     copy(alpha[:steps], d)
     copy(beta[:steps], e)
@@ -231,13 +258,12 @@ def least_ritz(alpha, beta, steps, scratch):
         last[i] = 0.0
     last[steps - 1] = 1.0
     if not implicit_ql(d, e, reshaped(last, (steps, 1))):
-        return math.nan, math.inf, math.nan
-    k, top = 0, d[0]
+        return math.nan, math.inf
+    k = 0
     for i in range(1, steps):
-        top = max(top, d[i])
         if d[i] < d[k]:
             k = i
-    return d[k], beta[steps - 1] * abs(last[k]), top
+    return d[k], beta[steps - 1] * abs(last[k])
 
 
 @loop
@@ -262,22 +288,28 @@ def by_lanczos(hvp, x, V, tolerance, floor, rtol, failure, v, memory, control, d
             break
         if steps >= next_look:
             next_look = steps + 1 + steps // 8  # a look costs steps^2
-            least, error, largest = least_ritz(alpha, beta, steps, scratch)
+            least, error = least_ritz(alpha, beta, steps, scratch)
             if error <= rtol * norm or (least < -tolerance * norm and error <= GOOD * -least):
                 break
-            if lanczos_bound(x.shape[0], steps, least, largest, failure) > floor * norm:
+            low = floor * norm
+            if least > low and growth(alpha, beta, steps, low) >= largest_growth(x.shape[0], failure):
                 break
         if stopped(control):
             break
         scale(1.0 / b, V[steps], V[steps])
+    sure = exhausted or steps == x.shape[0]
+    lower, below = math.nan, 0.0
+    if sure:
+        failure = 0.0
+    else:  # before the coefficients are overwritten
+        least, error = least_ritz(alpha, beta, steps, scratch)
+        lower = lanczos_bound(alpha, beta, steps, least, x.shape[0], failure)
+        below = lanczos_failure(alpha, beta, steps, least, x.shape[0], floor * norm)
     ritz = ritz_pairs(CONVERGED, steps, norm, most, memory)
     if math.isnan(ritz.smallest):
         return NOTHING
     ritz_vector(V, 0, memory, most, steps, 0, v)
     norm = max(norm, max(abs(ritz.smallest), abs(ritz.largest)))
-    lower = ritz.smallest - ritz.smallest_error
-    if exhausted or steps == x.shape[0]:
-        failure = 0.0
-    else:
-        lower = lanczos_bound(x.shape[0], steps, ritz.smallest, ritz.largest, failure)
-    return Curvature(LANCZOS, ritz.smallest, ritz.smallest_error, lower, failure, ritz.largest, norm, -1, steps)
+    if sure:
+        lower = ritz.smallest - ritz.smallest_error
+    return Curvature(LANCZOS, ritz.smallest, ritz.smallest_error, lower, failure, below, ritz.largest, norm, -1, steps)
