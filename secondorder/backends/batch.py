@@ -47,10 +47,9 @@ from secondorder.control import (
     F,
     value_and_gradient,
 )
-from secondorder.fits.model import FIXED, N_VECTORS, RANK, R
+from secondorder.fits.model import FIXED, N_VECTORS, RANK
 from secondorder.jit import (
     FUN_GRAD,
-    RESIDUAL,
     Native,
     address_of,
     atomic_add,
@@ -99,7 +98,7 @@ WORK_OFF = intp(
 _entry_at, _solve_item_at = function_at(serial.ENTRY), function_at(SOLVE_ITEM)
 _fun_grad_at, _control_at = function_at(FUN_GRAD), reference_at(CONTROL)
 _scratch_at, _fit_scratch_at = loader(tuple_type(matrix, vector)), loader(tuple_type(matrix, matrix, vector))
-_fit_entry_at, _residual_at = function_at(fits.ENTRY), function_at(RESIDUAL)
+_fit_entry_at = function_at(fits.ENTRY)
 # All jobs begin with the addresses of scratch and control block, all scratch with `work`.
 _job_at, _fit_job_at = loader(tuple_type(*[intp] * 8)), loader(tuple_type(*[intp] * 10))
 _head_of_job_at, _head_of_scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix))
@@ -119,9 +118,8 @@ def solve_item(job, x, item):
 def fit_item(job, x, item):
     """One fit from its start at x; x <- where it ends, work[0] the gradient of the cost there."""
     scratch, control_address, entry, program, residual, jacobian, jvp, vjp, loss, address = _fit_job_at(job)
-    work, fit, memory = _fit_scratch_at(scratch)
+    work, _, memory = _fit_scratch_at(scratch)
     memory[FIXED] = 0.0  # variables are scaled by the Jacobian
-    _residual_at(residual)(x, fit[R], (address, item))
     solve = _fit_entry_at(entry)
     reason = solve(program, scratch, control_address, x, residual, jacobian, jvp, vjp, loss, address, item)
     n = x.shape[0]
@@ -273,7 +271,7 @@ class Fitting:
         plan, typed = self.plan, self.typed
         sizes, start = plan.start(self.m, n)
         counts, _, template = serial.control_numbers(start)
-        counts[N_FUN], counts[FUN_PER_GRAD] = 1, typed.cost(n)
+        counts[FUN_PER_GRAD] = typed.cost(n)
         entry = address_of(fits.compiled_entry(), fits.ENTRY)
         functions = typed.residual, typed.jacobian, typed.jvp, typed.vjp
         return Worker(
