@@ -410,10 +410,13 @@ def result_of(run, plan, typed, split, begun):
 def assembled(X, G, numbers, reals, errors, about):
     """A BatchResult of these arrays."""
     reasons = numbers[:, 0].copy()
-    found, inverse, counts = np.unique(reasons, return_inverse=True, return_counts=True)
-    status = np.array([REASONS[int(code)].status for code in found], np.int64)[inverse]
+    counts = np.bincount(reasons)
+    found = [int(code) for code in np.flatnonzero(counts)]
+    of_code = np.zeros(len(counts), np.int64)
+    of_code[found] = [REASONS[code].status for code in found]
+    status = of_code[reasons]
     success = status == CONVERGED
-    words = sorted(zip(counts.tolist(), [REASONS[int(code)].name for code in found]), reverse=True)
+    words = sorted([(int(counts[code]), REASONS[code].name) for code in found], reverse=True)
     result = BatchResult(
         x=X,
         fun=reals[:, 0].copy(),

@@ -35,7 +35,7 @@ from secondorder.fits.trial import (
     set_threshold,
 )
 from secondorder.jit import inlined, leaf, loop
-from secondorder.linalg.cholesky_qr import factor_products
+from secondorder.linalg.cholesky_qr import factor_products, products
 from secondorder.linalg.householder import factor, inverse_gram, multiply_upper, solve_upper
 from secondorder.linalg.vectors import copy, dot, norm_inf, scale
 from secondorder.status import GTOL, OTOL, RTOL, RUNNING
@@ -98,7 +98,7 @@ def reduce(f, loss, work, fit, memory, control):
     n = work.shape[1]
     J, A = fit[N_RESIDUALS : N_RESIDUALS + n], fit[N_RESIDUALS + n : N_RESIDUALS + 2 * n]
     g, d, q, w = work[G], work[D], fit[Q], fit[W]
-    products = work[N_VECTORS : N_VECTORS + n]
+    gram = work[N_VECTORS : N_VECTORS + n]
     weigh(fit[R], loss, fit[RHO : RHO + 4], w, q, control)
     columns = J
     if loss.kind != LINEAR:
@@ -107,15 +107,13 @@ def reduce(f, loss, work, fit, memory, control):
             weighted, given = A[j], J[j]
             for i in range(given.shape[0]):
                 weighted[i] = w[i] * given[i]
-    for j in range(n):
-        column = columns[j]
-        g[j] = dot(column, q)
-        for i in range(j + 1):
-            products[i, j] = dot(columns[i], column)
-        if memory[FIXED] == 0.0:
-            d[j] = max(d[j], math.sqrt(products[j, j]))
+    products(columns, q, gram, g)
+    if memory[FIXED] == 0.0:
+        for j in range(n):
+            d[j] = max(d[j], math.sqrt(gram[j, j]))
+    diagonal, norms, pivots, given = work[DIAGONAL], work[NORMS], work[PIVOTS], work[GIVEN]
     rank = n
-    if not factor_products(products, g, d, A, q, work[DIAGONAL], work[NORMS], work[PIVOTS]):
+    if not factor_products(gram, g, d, A, q, diagonal, norms, pivots, given, work[Y]):
         for j in range(n):
             column, scaled = J[j], A[j]
             unit = d[j] if d[j] > 0.0 else 1.0  # a column of zeros: no step will be made along it
@@ -125,8 +123,8 @@ def reduce(f, loss, work, fit, memory, control):
             else:  # factor_products has written into A
                 for i in range(column.shape[0]):
                     scaled[i] = w[i] * column[i] / unit
-        rank = factor(A, q, work[DIAGONAL], work[NORMS], work[GIVEN], work[PIVOTS])
-    solve_upper(A, work[DIAGONAL], q, rank, work[PIVOTS], work[Z], work[NEWTON])
+        rank = factor(A, q, diagonal, norms, given, pivots)
+    solve_upper(A, diagonal, q, rank, pivots, work[Z], work[NEWTON])
     square = 0.0
     for k in range(rank):
         square += q[k] * q[k]
