@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from secondorder.backends import fits, serial, threads
+from secondorder.backends import fits, saddle, serial, threads
 from secondorder.control import (
     AXPY,
     CONTROL,
@@ -71,7 +71,7 @@ from secondorder.jit import (
 )
 from secondorder.linalg import chunks
 from secondorder.linalg.vectors import copy, norm_inf
-from secondorder.status import CANCEL, MAXITER, RAISED, RUNNING, SIGNAL, TIME
+from secondorder.status import CANCEL, MAXITER, RAISED, RUNNING, SADDLE, SIGNAL, TIME
 
 # queue: shared by all workers
 NEXT = 0  # the first problem that nobody has taken
@@ -101,6 +101,7 @@ _scratch_at, _fit_scratch_at = loader(tuple_type(matrix, vector)), loader(tuple_
 _fit_entry_at = function_at(fits.ENTRY)
 # All jobs begin with the addresses of scratch and control block, all scratch with `work`.
 _job_at, _fit_job_at = loader(tuple_type(*[intp] * 8)), loader(tuple_type(*[intp] * 10))
+_looked_job_at = loader(tuple_type(*[intp] * 10))
 _head_of_job_at, _head_of_scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix))
 
 
@@ -109,6 +110,32 @@ def solve_item(job, x, item):
     scratch, control_address, entry, program, fun, fun_grad, second, address = _job_at(job)
     reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
     control = _control_at(control_address)
+    if control.counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
+        work, _ = _scratch_at(scratch)
+        return_to_best(_fun_grad_at(fun_grad), borrowed(x), work[0], control, (address, item))
+    return reason
+
+
+def look_item(job, x, item):
+    """`solve_item`, and a look at where that ended: from a saddle the solver goes on, if that is asked for."""
+    scratch, control_address, entry, program, fun, fun_grad, second, address, looking, noted = _looked_job_at(job)
+    control = _control_at(control_address)
+    saddle.forget(noted, item)
+    reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
+    while reason != RAISED and saddle.is_looked_at(reason, x.shape[0], control):
+        verdict, moved = saddle.look_at_item(
+            scratch, control_address, x, fun_grad, second, address, item, looking, noted
+        )
+        stop = control.counts[STOP]
+        if stop in (SIGNAL, CANCEL):
+            reason = stop
+            break
+        if not moved:
+            if verdict > saddle.DEGENERATE:
+                reason = SADDLE
+            break
+        saddle.forget(noted, item)
+        reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
     if control.counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
         work, _ = _scratch_at(scratch)
         return_to_best(_fun_grad_at(fun_grad), borrowed(x), work[0], control, (address, item))
@@ -210,7 +237,7 @@ def compiled_worker():
 
 @functools.cache
 def compiled_item(function):
-    """`solve_item` or `fit_item`, for all methods."""
+    """`solve_item`, `look_item` or `fit_item`, for all methods."""
     return compiled(function, SOLVE_ITEM)
 
 
@@ -255,7 +282,31 @@ class Solving:
             counts[AXPY : AXPY + len(chunks.KERNELS)] = threads.addresses(False)
         entry = address_of(serial.compiled_entry(plan.second), serial.ENTRY)
         functions = typed.fun, typed.fun_grad, typed.hvp or typed.hess
-        return Worker(serial.Space(*sizes), template, watch, entry, program.address, *functions, self.bound.address)
+        more = self.more(n, sizes[0])
+        return Worker(
+            serial.Space(*sizes), template, watch, entry, program.address, *functions, self.bound.address, *more
+        )
+
+    def more(self, n, rows):
+        """Further addresses of a job."""
+        return ()
+
+
+class Looking(Solving):
+    """The same where the ends of B runs are looked at."""
+
+    solve = staticmethod(look_item)
+
+    def __init__(self, plan, typed, bound, B, n):
+        super().__init__(plan, typed, bound)
+        self.noted = saddle.Noted(B, n, plan.examine.limits(n, typed)[0], plan.examine.seed)
+        self.looking = None
+
+    def more(self, n, rows):
+        """Further addresses of a job."""
+        if self.looking is None:
+            self.looking = self.plan.examine.looking(n, rows, self.typed)
+        return self.looking.address, self.noted.native.address
 
 
 class Fitting:
