@@ -1,22 +1,29 @@
-"""Batches against loops: `python benchmarks/bench_batch.py [--problems 100000]`.
+"""Batches against loops and other batches: `python benchmarks/bench_batch.py [--problems 100000]`.
 
-    fits        exponential fits, four parameters, 32 points: curve_fit_batch, and a loop over MINPACK
-                (scipy.optimize.leastsq with a compiled residual)
-    rosenbrock  n = 4, random starts: minimize_batch by method, a loop over scipy's L-BFGS-B with the same compiled f, g
+    fits        exponential fits, four parameters, 32 points: curve_fit_batch, to its own tolerance and to MINPACK's
+                default; a loop over MINPACK (scipy.optimize.leastsq with a compiled residual); ndoptimize, where it is
+                installed, with a Jacobian by hand
+    rosenbrock  n = 4, random starts: minimize_batch by method; a loop over scipy's L-BFGS-B with the same compiled f
+                and g; vmapped optimistix, where it is installed
     overhead    what the engine takes beside the solver: problems that start at their minimum, less the evaluation there
     in kernel   Rosenbrock, n = 2, bfgs, inside compiled code
 
-Problems a second, the best of three runs; one thread everywhere but in the lines that say so. Peers solve the first 300
-problems of the same batch.
+Problems a second of wall time and microseconds of processor time a problem, the best of three runs; one thread
+everywhere but in the lines that say so. On a machine that does other work as well, look at the latter: with two threads
+it is that of one where they don't hinder each other. Loops solve the first 300 problems of the same batch.
 """
 
 import argparse
+import importlib.util
+import math
 import os
 import time
 
 if __name__ == "__main__":  # before NumPy is loaded
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
+import numba
 import numpy as np
 import scipy.optimize
 from numba import njit
@@ -28,13 +35,13 @@ PEER = 300  # problems that a peer solves
 
 
 def best(run, rounds=3):
-    """The least seconds of some runs."""
+    """The least (seconds, seconds of all processors) of some runs."""
     times = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), time.process_time()
         run()
-        times.append(time.perf_counter() - begun)
-    return min(times)
+        times.append((time.perf_counter() - begun, time.process_time() - spent))
+    return tuple(map(min, zip(*times)))
 
 
 @njit
@@ -56,14 +63,37 @@ def fits(B, report):
     Y = P[:, :1] * np.exp(-P[:, 1:2] * t) + P[:, 2:3] + P[:, 3:] * t + 0.01 * rng.standard_normal((B, POINTS))
     P0 = np.array([1.5, 0.7, 0.2, 0.0])
     so.curve_fit_batch(single_decay, t, Y[:4], P0)
-    for workers in (1, 2):
-        found = so.curve_fit_batch(single_decay, t, Y, P0, workers=workers)
-        report("fits", f"curve_fit_batch, {workers} thread(s)", B / best(
-            lambda w=workers: so.curve_fit_batch(single_decay, t, Y, P0, workers=w)
-        ), f"{found.success.mean():.4f} converged, {found.nfev.mean():.1f} evaluations")  # fmt: skip
+    for options in (None, {"otol": 2.0**-13}):  # which is MINPACK's ftol
+        for workers in (1, 2):
+            given = {"options": options, "workers": workers}
+            found = so.curve_fit_batch(single_decay, t, Y, P0, **given)
+            taken = best(lambda g=given: so.curve_fit_batch(single_decay, t, Y, P0, **g))
+            more = f"{found.success.mean():.4f} converged, {found.nfev.mean():.1f} evaluations"
+            what = "curve_fit_batch" + (", MINPACK's tolerance" if options else "")
+            report("fits", f"{what}, {workers} thread(s)", B, taken, more)
     single_misfit(P0, t, Y[0])
     minpack = best(lambda: [scipy.optimize.leastsq(single_misfit, P0, (t, y)) for y in Y[:PEER]])
-    report("fits", "loop over MINPACK, compiled residual", PEER / minpack)
+    report("fits", "loop over MINPACK, compiled residual", PEER, minpack)
+    if importlib.util.find_spec("ndoptimize"):
+        fits_by_ndoptimize(t, Y, P0, report)
+
+
+def fits_by_ndoptimize(t, Y, P0, report):
+    """The same by ndoptimize, with its default tolerance."""
+    import ndoptimize
+
+    @ndoptimize.model(parameters=("a", "b", "c", "d"), inputs=("t",))
+    def decay(x, p, f, jacobian):
+        for i in range(x.shape[0]):
+            e = math.exp(-p[1] * x[i, 0])
+            f[i] = p[0] * e + p[2] + p[3] * x[i, 0]
+            jacobian[i, 0], jacobian[i, 1], jacobian[i, 2], jacobian[i, 3] = e, -p[0] * x[i, 0] * e, 1.0, x[i, 0]
+
+    ndoptimize.least_squares(decay, t[:, None], Y[:4], 1e-4, P0)
+    for threads in {1, min(2, numba.config.NUMBA_NUM_THREADS)}:
+        numba.set_num_threads(threads)
+        taken = best(lambda: ndoptimize.least_squares(decay, t[:, None], Y, 1e-4, P0))
+        report("fits", f"ndoptimize, {threads} thread(s)", len(Y), taken)
 
 
 @njit
@@ -106,22 +136,45 @@ def starts(B, report):
         so.minimize_batch(fun, X0[:4], method=method)
         for workers in (1, 2):
             found = so.minimize_batch(fun, X0, method=method, workers=workers)
-            rate = B / best(lambda m=method, f=fun, w=workers: so.minimize_batch(f, X0, method=m, workers=w))
-            report("rosenbrock", f"{method}, {workers} thread(s)", rate, f"{found.nfev.mean():.1f} evaluations")
+            taken = best(lambda m=method, f=fun, w=workers: so.minimize_batch(f, X0, method=m, workers=w))
+            report("rosenbrock", f"{method}, {workers} thread(s)", B, taken, f"{found.nfev.mean():.1f} evaluations")
     value_and_gradient(X0[0])
     options = {"gtol": 1e-6, "ftol": 0.0}
     loop = best(lambda: [
         scipy.optimize.minimize(value_and_gradient, x, jac=True, method="L-BFGS-B", options=options) for x in X0[:PEER]
     ])  # fmt: skip
-    report("rosenbrock", "loop over scipy's L-BFGS-B", PEER / loop)
+    report("rosenbrock", "loop over scipy's L-BFGS-B", PEER, loop)
+    if importlib.util.find_spec("optimistix"):
+        starts_by_optimistix(X0[:10_000], report)
+
+
+def starts_by_optimistix(X0, report):
+    """The same by optimistix under vmap and jit: all run as long as the longest."""
+    import jax
+    import optimistix
+
+    jax.config.update("jax_enable_x64", True)
+
+    def value(x, args):
+        return jax.numpy.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+    def solve(x):
+        solver = optimistix.BFGS(rtol=1e-6, atol=1e-6)
+        return optimistix.minimise(value, solver, x, max_steps=500, throw=False).value
+
+    solve_all = jax.jit(jax.vmap(solve))
+    found = np.asarray(solve_all(X0))
+    taken = best(lambda: solve_all(X0).block_until_ready())
+    solved = np.mean(np.abs(np.array([value_and_gradient(x)[1] for x in found])).max(axis=1) < 1e-4)
+    report("rosenbrock", "optimistix BFGS, vmapped, 10000", len(X0), taken, f"{solved:.4f} with |g| < 1e-4")
 
 
 def overhead(B, report):
     """What a problem takes that has nothing to do, against one evaluation."""
     X0, objective = np.ones((B, 4)), so.Objective(rosenbrock)
     so.minimize_batch(objective, X0[:4], method="bfgs", workers=1)
-    rate = B / best(lambda: so.minimize_batch(objective, X0, method="bfgs", workers=1))
-    report("overhead", "bfgs from the minimum", rate, f"{1e6 / rate:.3f} us each, evaluation and first test included")
+    taken = best(lambda: so.minimize_batch(objective, X0, method="bfgs", workers=1))
+    report("overhead", "bfgs from the minimum", B, taken, "evaluation and first test included")
 
 
 @njit
@@ -145,8 +198,7 @@ def in_kernel(B, report):
         return evaluations / times
 
     evaluations = repeat(1)
-    rate = B / best(lambda: repeat(B))
-    report("in kernel", "bfgs, n = 2", rate, f"{1e6 / rate:.2f} us each, {evaluations:.0f} evaluations")
+    report("in kernel", "bfgs, n = 2", B, best(lambda: repeat(B)), f"{evaluations:.0f} evaluations")
 
 
 def main():
@@ -156,8 +208,10 @@ def main():
     parser.add_argument("--part", choices=("fits", "rosenbrock", "overhead", "kernel"))
     given = parser.parse_args()
 
-    def report(part, what, rate, more=""):
-        print(f"{part:11s} {what:40s} {rate:12.0f} /s  {more}", flush=True)
+    def report(part, what, problems, taken, more=""):
+        wall, processor = taken
+        each = 1e6 * processor / problems
+        print(f"{part:11s} {what:44s} {problems / wall:10.0f} /s {each:9.3f} us  {more}", flush=True)
 
     for name, part in (("fits", fits), ("rosenbrock", starts), ("overhead", overhead), ("kernel", in_kernel)):
         if given.part in (None, name):

@@ -9,6 +9,7 @@
 import math
 import numbers
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,9 +18,35 @@ from secondorder.derivatives.trampolines import copied
 from secondorder.jit import type_of
 from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, minimize
 from secondorder.objective import Objective, typed_objective
-from secondorder.result import OptimizeResult
+from secondorder.result import Certificate, OptimizeResult
 from secondorder.starts import distinct, lowest
 from secondorder.status import CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL
+
+MEASURED = [Certificate._fields.index(name) for name in ("lambda_min", "lower", "norm")]
+
+
+class Certificates(NamedTuple):
+    """What the Hessians say of the points of a batch: `Certificate` as arrays, an entry a problem.
+
+    Attributes
+    ----------
+    verdict : ndarray of str, shape (B,)
+        As in `Certificate`; "" where the point was not looked at, as the run had not ended with a small gradient.
+    lambda_min, lower, norm : ndarray, shape (B,)
+        As there; nan where the point was not looked at.
+    index : ndarray of int, shape (B,)
+        As there; -1 where it is not known.
+    """
+
+    verdict: np.ndarray
+    lambda_min: np.ndarray
+    lower: np.ndarray
+    norm: np.ndarray
+    index: np.ndarray
+
+    def __repr__(self):
+        verdicts, counts = np.unique(self.verdict, return_counts=True)
+        return ", ".join(f"{count} {verdict or 'not looked at'}" for verdict, count in zip(verdicts, counts))
 
 
 class BatchResult(OptimizeResult):
@@ -41,6 +68,10 @@ class BatchResult(OptimizeResult):
         |jac|_inf.
     nit, nfev, njev, nhev : ndarray of int, shape (B,)
         Counts.
+    certificate : Certificates
+        Where ``second_order`` was given.
+    nescape : ndarray of int, shape (B,)
+        Saddle points that were left on the way; likewise.
     errors : dict
         problem -> exception that the user's function raised there, with ``options={"on_error": "return"}``.
     message : str
@@ -75,10 +106,15 @@ class BatchResult(OptimizeResult):
             result[name] = int(self[name][i])
         for name in ("method", "derivatives", "backend"):
             result[name] = self[name]
+        if "_certificates" in self:
+            result["certificate"], result["nescape"] = self["_certificates"][i], int(self["nescape"][i])
         if i in self["errors"]:
             error = self["errors"][i]
             result["message"] = f"{type(error).__name__}: {error}"
         return result
+
+    def __reduce__(self):
+        return BatchResult, (dict(self),)
 
     def __repr__(self):
         shown = OptimizeResult({name: value for name, value in self.items() if not name.startswith("_")})
@@ -101,6 +137,7 @@ def minimize_batch(
     device="cpu",
     backend="auto",
     progress=False,
+    second_order=False,
 ):
     """Minimize many functions of the same form, each from its own start and with its own data.
 
@@ -133,6 +170,8 @@ def minimize_batch(
         and no progress, and results are those of the CPU to rounding. Compiled anew for each objective.
     progress : bool or callable
         True: a tqdm bar on stderr; a callable gets the number of problems done, some times a second.
+    second_order : bool, "certify" or "escape"
+        As in `minimize`, but False by default for every method: ``result.certificate`` then has arrays.
 
     Returns
     -------
@@ -176,9 +215,10 @@ def minimize_batch(
             )
     if device == "cuda":
         given = {"jac": jac, "hess": hess, "hessp": hessp, "workers": workers, "progress": progress or None}
+        given["second_order"] = second_order or None
         refuse_on_device({name: value for name, value in given.items() if value is not None})
         return on_device(fun, X, args, split, method, tol, options, begun)
-    plan = find_plan(method, tol, options, False)
+    plan = find_plan(method, tol, options, False if second_order is None else second_order)
 
     # 2 the objective
     given = fun, jac, hessp, hess
@@ -186,7 +226,8 @@ def minimize_batch(
     typed, _ = typed_objective(given, args, plan.needs, backend, split=split)
     if typed.in_python is not None:
         return one_by_one(X, split, args, dict(
-            fun=fun, method=method, jac=jac, hess=hess, hessp=hessp, tol=tol, options=options, second_order=False
+            fun=fun, method=method, jac=jac, hess=hess, hessp=hessp, tol=tol, options=options,
+            second_order=False if second_order is None else second_order,
         ), plan, progress, begun)  # fmt: skip
 
     # 3 the workers
@@ -305,7 +346,10 @@ def solved(plan, typed, args, X, n_workers, progress):
     """The Batch after its run."""
     bound = typed.bind(args, type_of(args))
     try:
-        run = batch.Batch(batch.Solving(plan, typed, bound), X, n_workers)
+        form = (
+            batch.Solving(plan, typed, bound) if plan.examine is None else batch.Looking(plan, typed, bound, *X.shape)
+        )
+        run = batch.Batch(form, X, n_workers)
         with shown(progress, X.shape[0]) as report:
             run.run(plan.run.on_error, report)
         return run
@@ -338,6 +382,7 @@ def one_by_one(X, split, args, call, plan, progress, begun):
     """The same for a function that runs in Python: `minimize` for one problem after another."""
     B = len(X)
     deadline = begun + plan.run.time_limit
+    found, escapes = [None] * B, np.zeros(B, np.int64)
     numbers = np.zeros((B, len(batch.NUMBERS)), np.int64)
     numbers[:, 0] = RUNNING
     reals, G, errors = np.full((B, len(batch.REALS)), math.nan), np.full(X.shape, math.nan), {}
@@ -353,15 +398,23 @@ def one_by_one(X, split, args, call, plan, progress, begun):
             )  # fmt: skip
             X[item], G[item] = result.x, result.jac
             numbers[item] = names[result.reason], *[result[name] for name in batch.NUMBERS[1:]]
+            found[item], escapes[item] = result.get("certificate"), result.get("nescape", 0)
             reals[item] = result.fun, result.optimality, result.criteria[0]["threshold"]
             if result.reason == REASONS[RAISED].name:
                 errors[item] = RuntimeError(result.message)
             if report is not None:
                 report(item + 1)
-    return assembled(X, G, numbers, reals, errors, dict(
+    together = assembled(X, G, numbers, reals, errors, dict(
         batched=split, workers=1, elapsed=time.perf_counter() - begun, method=plan.name,
         derivatives=result.derivatives, backend=result.backend,
     ))  # fmt: skip
+    if plan.examine is not None:
+        together["_certificates"], together["nescape"] = found, escapes
+        numbers = [[math.nan if c is None else c[k] for c in found] for k in MEASURED]
+        index = [-1 if c is None or c.index is None else c.index for c in found]
+        verdicts = np.array(["" if c is None else c.verdict for c in found], np.str_)
+        together["certificate"] = Certificates(verdicts, *map(np.array, numbers), np.array(index))
+    return together
 
 
 def refuse_on_device(given):
@@ -404,16 +457,24 @@ def result_of(run, plan, typed, split, begun):
         derivatives=typed.derivatives,
         backend=typed.backend,
     )
-    return assembled(run.X, run.G, run.numbers, run.reals, run.raised, about)
+    result = assembled(run.X, run.G, run.numbers, run.reals, run.raised, about)
+    if plan.examine is not None:
+        *arrays, escapes = run.form.noted.arrays()
+        result["certificate"], result["nescape"] = Certificates(*arrays), escapes
+        result["_certificates"] = run.form.noted
+    return result
 
 
 def assembled(X, G, numbers, reals, errors, about):
     """A BatchResult of these arrays."""
     reasons = numbers[:, 0].copy()
-    found, inverse, counts = np.unique(reasons, return_inverse=True, return_counts=True)
-    status = np.array([REASONS[int(code)].status for code in found], np.int64)[inverse]
+    counts = np.bincount(reasons - RUNNING)  # codes are small, and np.unique would sort
+    found = [int(code) + RUNNING for code in np.flatnonzero(counts)]
+    of_code = np.zeros(len(counts), np.int64)
+    of_code[np.array(found, np.int64) - RUNNING] = [REASONS[code].status for code in found]
+    status = of_code[reasons - RUNNING]
     success = status == CONVERGED
-    words = sorted(zip(counts.tolist(), [REASONS[int(code)].name for code in found]), reverse=True)
+    words = sorted([(int(counts[code - RUNNING]), REASONS[code].name) for code in found], reverse=True)
     result = BatchResult(
         x=X,
         fun=reals[:, 0].copy(),

@@ -76,6 +76,16 @@ def least_squares_batch(
            [3. , 1. ],
            [3. , 2. ]])
     """
+    given = residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, args, options
+    return fits("least_squares_batch", *given, batched, workers, progress)
+
+
+def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, args, options, batched,
+         workers, progress, n_data=None, absolute=False):  # fmt: skip
+    """What both front doors do. function: the name of the one that the user called.
+
+    n_data: of each problem, if those differ; absolute: covariances are not multiplied by what is left of the residuals.
+    """
     begun = time.perf_counter()
     # 1 the arguments
     if type(args) is not tuple:
@@ -107,13 +117,15 @@ def least_squares_batch(
         derivatives=typed.derivatives, backend="compiled",
     ))  # fmt: skip
     result["cost"] = result.fun
-    result["covariance"] = scaled_covariance(run.kept, result.fun, m - X.shape[1])
+    result["covariance"] = scaled_covariance(
+        run.kept, result.fun, (m if n_data is None else n_data) - X.shape[1], absolute
+    )
     if run.first_error is not None:
-        attach(run.first_error, result, "least_squares_batch")
+        attach(run.first_error, result, function)
         raise run.first_error
     if run.queue[batch.HALT] == SIGNAL:
-        error = KeyboardInterrupt("secondorder.least_squares_batch was interrupted")
-        attach(error, result, "least_squares_batch")
+        error = KeyboardInterrupt(f"secondorder.{function} was interrupted")
+        attach(error, result, function)
         raise error
     return result
 
@@ -146,14 +158,19 @@ def fitted(plan, residual, jac, args, split, X, loss, n_workers, progress, own):
         data.close()
 
 
-def scaled_covariance(inverses, cost, freedom):
-    """2 cost / freedom (J'J)^-1 for each problem; infinite where there is no freedom left."""
+def scaled_covariance(inverses, cost, freedom, absolute):
+    """2 cost / freedom (J'J)^-1 for each problem, or with absolute (J'J)^-1: in place, as they are large.
+
+    Infinite where J'J has no inverse or no freedom is left; nan where the fit was not begun.
+    """
     freedom = np.broadcast_to(freedom, cost.shape)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scale = np.where(freedom > 0, 2.0 * cost / freedom, math.inf)[:, None, None]
-        covariance = np.where(np.isinf(inverses) | np.isinf(scale), math.inf, scale * inverses)
-    covariance[np.isnan(cost)] = math.nan
-    return covariance
+    without = np.isinf(inverses[:, 0, 0]) | (freedom < (0 if absolute else 1))
+    if not absolute:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inverses *= (2.0 * cost / freedom)[:, None, None]
+    inverses[without] = math.inf
+    inverses[np.isnan(cost)] = math.nan
+    return inverses
 
 
 # ---------------------------------------------------------------------------------------------------------- curves
@@ -238,25 +255,14 @@ def curve_fit_batch(
         if not np.all((sigma > 0.0) | ~known):
             raise ValueError("sigma must be positive wherever there are data")
         weights = np.where(known, weights / np.where(known, sigma, 1.0), 0.0)
-    X0 = np.array(np.broadcast_to(P0, (len(Y), P0.shape[-1])), order="C")
-    result = least_squares_batch(
-        residual_of(model, X0.shape[1]), X0, None, method, loss=loss, f_scale=f_scale, options=options,
-        args=(t, np.where(known, Y, 0.0), weights), batched=(t.ndim == 2, True, True), workers=workers,
-        progress=progress,
-    )  # fmt: skip
-    result["n_data"] = known.sum(axis=1)
-    # least_squares counts all m residuals
-    n, m = X0.shape[1], Y.shape[1]
-    given = np.full(len(Y), float(m - n))
-    freedom = result["n_data"] - n
-    cost, covariance = result.fun, result["covariance"]
-    if m > n:
-        wanted = 1.0 if absolute_sigma else np.where(freedom > 0, 2.0 * cost / np.maximum(freedom, 1), math.inf)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            unit = np.where(cost > 0.0, wanted / (2.0 * cost / given), 1.0)
-            covariance = np.where(np.isinf(covariance), math.inf, covariance * unit[:, None, None])
-        covariance[freedom < (0 if absolute_sigma else 1)] = math.inf
-    result["covariance"] = covariance
+    n = P0.shape[-1]
+    X0 = np.array(np.broadcast_to(P0, (len(Y), n)), order="C")
+    n_data = known.sum(axis=1)
+    data = t, Y if known.all() else np.where(known, Y, 0.0), weights
+    given = residual_of(model, n), X0, None, method, None, None, None, loss, f_scale, None, data, options
+    split = t.ndim == 2, True, True
+    result = fits("curve_fit_batch", *given, split, workers, progress, n_data, absolute_sigma)
+    result["n_data"] = n_data
     return result
 
 

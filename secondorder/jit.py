@@ -581,6 +581,43 @@ def loader(kind):
     return load
 
 
+@functools.cache
+def _lender(kind):
+    """Intrinsic: address -> the tuple of type `kind` that was stored there, its arrays without their owners.
+
+    The caller of the solver holds them. With owners each call of the user's function would count references up and
+    down, in words that all threads of a batch share: two threads were slower than one.
+    """
+    if JIT_DISABLED:
+        return lambda address: address or ()
+
+    @intrinsic
+    def load(typingctx, address):
+        def codegen(context, builder, sig, args):
+            if kind == NO_ARGS:
+                return context.get_constant_null(kind)
+            whole = builder.load(builder.inttoptr(args[0], context.get_value_type(kind).as_pointer()))
+            for i, part in enumerate(kind):
+                value = builder.extract_value(whole, i)
+                if isinstance(part, types.Array):
+                    whole = builder.insert_value(whole, _without_owner(context, builder, part, value), i)
+                elif context.enable_nrt:
+                    context.nrt.incref(builder, part, value)
+            return whole
+
+        return kind(types.intp), codegen
+
+    return load
+
+
+def _without_owner(context, builder, kind, array):
+    """The array as LLVM has it, with no owner: nothing is counted when it is passed on."""
+    view = context.make_array(kind)(context, builder, array)
+    view.meminfo = cgutils.get_null_value(view.meminfo.type)
+    view.parent = cgutils.get_null_value(view.parent.type)
+    return view._getvalue()
+
+
 @dataclasses.dataclass(frozen=True)
 class Batched:
     """Type of the args of a batch: of those in `split` each problem gets its own entry along the first axis."""
@@ -603,7 +640,7 @@ def _entry_type(array):
 @functools.cache
 def arguments(kind):
     """What compiled code calls as load(data) for the user's args: of this type, or those of one problem of a batch."""
-    load = loader(kind.whole if isinstance(kind, Batched) else kind)
+    load = _lender(kind.whole if isinstance(kind, Batched) else kind)
     if not isinstance(kind, Batched):
         return register_jitable(lambda data: load(data[0]))
     parts = ", ".join(f"args[{i}][item]" if split else f"args[{i}]" for i, split in enumerate(kind.split))
@@ -810,10 +847,7 @@ else:
         """The same array without its owner: valid while the caller's array lives; free to pass around."""
 
         def codegen(context, builder, sig, args):
-            view = context.make_array(sig.args[0])(context, builder, args[0])
-            view.meminfo = cgutils.get_null_value(view.meminfo.type)
-            view.parent = cgutils.get_null_value(view.parent.type)
-            return view._getvalue()
+            return _without_owner(context, builder, sig.args[0], args[0])
 
         return array(array), codegen
 

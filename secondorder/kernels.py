@@ -165,25 +165,59 @@ def make(method, objective, n, options=None, args=None):
     """
     name, module, parsed = checked(method, objective, n, options)
     if isinstance(objective, Objective):
-        (fun, fun_grad, second), n_derivatives = functions(objective, module, name), 0
+        typed, n_derivatives = functions(objective, module, name), 0
     else:
-        (fun, fun_grad, second), n_derivatives = generated(objective, module, n, args)
+        typed, n_derivatives = generated(objective, module, n, args)
+    words = layout(module, parsed.method, n, n_derivatives)
+    run = runner(module, parsed, *typed)
+    solve_tuple = solver_in(words, n, run, typed[1], control_start(parsed.run, n), parsed.run.strict)
+
+    @njit(**FLAGS)
+    def solve(x, workspace, *args):
+        return solve_tuple(x, workspace, args)
+
+    return Kernel(solve, words.total, n, name, solve_tuple)
+
+
+class Layout(NamedTuple):
+    """Where what a solver needs lies in a workspace: the first words, and lengths of what isn't n long."""
+
+    rows: int  # of work, from word 0 on
+    memory: int
+    n_memory: int
+    values: int
+    counts: int
+    best: int
+    sums: int
+    n_sums: int
+    spare: int  # a gradient that is not asked for
+    derivatives: int  # the memory of generated ones
+    n_derivatives: int
+    total: int
+
+
+def layout(module, options, n, n_derivatives):
+    """The Layout for a method and n variables."""
+    rows, n_memory = module.n_work(n, options), module.n_memory(n, options)
+    n_sums = chunks.CHUNKS if n >= chunks.LONG else 0
+    memory = rows * n
+    values = memory + n_memory
+    counts = values + N_VALUES
+    best = counts + N_COUNTS
+    sums = best + n
+    spare = sums + n_sums
+    derivatives = spare + n
+    total = derivatives + n_derivatives
+    return Layout(
+        rows, memory, n_memory, values, counts, best, sums, n_sums, spare, derivatives, n_derivatives, total
+    )  # fmt: skip
+
+
+def runner(module, parsed, fun, fun_grad, second):
+    """run(x, work, memory, control, data) -> reason: a start and a solver for one objective."""
     search = loop(parsed.line_search.search) if parsed.line_search is not None else None
     search_options, own_options = parsed.search, parsed.method
-    solver = loop(module.solve)
-    start = serial.start
-
-    rows, length = module.n_work(n, own_options), module.n_memory(n, own_options)
-    first_memory = rows * n
-    first_values = first_memory + length
-    first_counts = first_values + N_VALUES
-    first_best = first_counts + N_COUNTS
-    n_sums = chunks.CHUNKS if n >= chunks.LONG else 0
-    first_spare = first_best + n + n_sums
-    first_derivatives = first_spare + n
-    total = first_derivatives + n_derivatives
-    counts0, values0 = control_start(parsed.run, n)
-    strict, n_trace = parsed.run.strict, len(TRACE)
+    solver, start = loop(module.solve), serial.start
 
     @njit(**FLAGS)
     def run(x, work, memory, control, data):
@@ -193,21 +227,31 @@ def make(method, objective, n, options=None, args=None):
             return solver(fun, fun_grad, search, search_options, own_options, x, work, memory, control, data).reason
         return solver(fun, fun_grad, second, search, search_options, own_options, x, work, memory, control, data).reason
 
+    return run
+
+
+def solver_in(words, n, run, fun_grad, start, strict):
+    """solve_tuple(x, workspace, args) -> End: `run` with all that it needs in the workspace."""
+    (counts0, values0), n_trace = start, len(TRACE)
+
     @njit(**FLAGS)
     def solve_tuple(x, workspace, args):
         x, workspace = borrowed(x), borrowed(workspace)
-        work, memory = floats_at(workspace, 0, (rows, n)), floats_at(workspace, first_memory, (length,))
+        work, memory = floats_at(workspace, 0, (words.rows, n)), floats_at(workspace, words.memory, (words.n_memory,))
         values, counts = (
-            floats_at(workspace, first_values, (N_VALUES,)),
-            integers_at(workspace, first_counts, (N_COUNTS,)),
+            floats_at(workspace, words.values, (N_VALUES,)),
+            integers_at(workspace, words.counts, (N_COUNTS,)),
         )
-        best, trace = floats_at(workspace, first_best, (n,)), floats_at(workspace, 0, (0, n_trace))
-        control = Control(counts, values, best, trace, floats_at(workspace, first_best + n, (n_sums,)))
+        best, trace = floats_at(workspace, words.best, (n,)), floats_at(workspace, 0, (0, n_trace))
+        control = Control(counts, values, best, trace, floats_at(workspace, words.sums, (words.n_sums,)))
         for k in range(N_COUNTS):
             counts[k] = counts0[k]
         for k in range(N_VALUES):
             values[k] = values0[k]
-        spare, own = floats_at(workspace, first_spare, (n,)), floats_at(workspace, first_derivatives, (n_derivatives,))
+        spare, own = (
+            floats_at(workspace, words.spare, (n,)),
+            floats_at(workspace, words.derivatives, (words.n_derivatives,)),
+        )
         data = args, spare, own
         reason = run(x, work, memory, control, data)
         if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
@@ -231,11 +275,7 @@ def make(method, objective, n, options=None, args=None):
             counts[N_SKIP],
         )
 
-    @njit(**FLAGS)
-    def solve(x, workspace, *args):
-        return solve_tuple(x, workspace, args)
-
-    return Kernel(solve, total, n, name, solve_tuple)
+    return solve_tuple
 
 
 def checked(method, objective, n, options):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from secondorder.derivatives import finite_differences, in_python, trampolines
 from secondorder.derivatives import residuals as made_of
+from secondorder.derivatives.autodiff.module import COLUMNS
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import (
     JACOBIAN,
@@ -39,8 +40,9 @@ class Given(NamedTuple):
 class TypedResidual:
     """The typed functions of residuals, as addresses (0: not needed), and what to call them with."""
 
-    def __init__(self, functions, derivatives, cost, in_python=None, inner=None):
+    def __init__(self, functions, derivatives, cost, in_python=None, inner=None, generated=False):
         self.keep = tuple(functions.values())
+        self.generated = generated  # is the residual generated too? Then it may differ from the user's in the last bits
         for name, signature in SIGNATURES.items():
             function = functions.get(name)
             setattr(self, name, 0 if function is None else address_of(function, signature))
@@ -124,15 +126,15 @@ class Residual:
 
     def typed(self, m, n):
         """The TypedResidual for m residuals of n variables: Jacobians go by columns or by rows, whichever are fewer."""
-        wide = m < n
-        if wide not in self.kept:
-            self.kept[wide] = self.python_typed() if self.in_python else self.compile_typed(wide)
-        return self.kept[wide]
+        form = m < n, n if n in COLUMNS else None
+        if form not in self.kept:
+            self.kept[form] = self.python_typed() if self.in_python else self.compile_typed(*form)
+        return self.kept[form]
 
-    def compile_typed(self, wide):
+    def compile_typed(self, wide, n):
         """Typed functions made by Numba; in Python after all, with the warning, if the Jacobian can't be compiled."""
         try:
-            return self.make_typed(wide)
+            return self.make_typed(wide, n)
         except (NotCompilable, Unsupported, RuntimeWarning):
             raise
         except Exception as error:
@@ -141,9 +143,13 @@ class Residual:
             self.in_python = True
             return self.python_typed()
 
-    def make_typed(self, wide):
+    def make_typed(self, wide, n):
         """The same, or whatever Numba raises."""
         jac, make = self.given.jac, functools.partial(self.trampoline)
+        if jac in (None, "exact") and "jacobian" in self.needs and n is not None and not wide:
+            in_one_sweep = self.in_one_sweep(n)
+            if in_one_sweep is not None:
+                return in_one_sweep
         residual = make(made_of.residual, self.user)
         functions, derivatives, cost = {"residual": residual}, "given", no_evaluation
         if "products" in self.needs:
@@ -185,6 +191,24 @@ class Residual:
             return made_of.jacobian_forward(made.compiled(product), self.args_type, key), None
         except Exception as refusal:  # besides Unsupported: what Numba says of the generated text
             return None, refusal
+
+    def in_one_sweep(self, n):
+        """Residuals and all columns of their Jacobian by n variables, generated, if they are of few operations."""
+        try:
+            made, kind = exact(self.given.residual, self.args_type), self.args_type
+            if not made.has_columns(n):
+                return None
+            residual = made_of.residual_stored(
+                made.compiled("stored"), kind, f"residual {made.key_for('stored')} {kind}"
+            )
+            columns = COLUMNS[n]
+            jacobian = made_of.jacobian_in_one_sweep(
+                made.compiled(columns), n, kind, f"jacobian {made.key_for(columns)} {kind}"
+            )
+        except Exception:  # whatever it is: the ways that follow say so
+            return None
+        functions = {"residual": residual, "jacobian": jacobian}
+        return TypedResidual(functions, "exact", no_evaluation, generated=True)
 
     def returns_number(self):
         """Is the residual a number, not an array? Then the seed of its reverse mode is one, too."""

@@ -1,6 +1,7 @@
 """minimize_batch: the same bits as `minimize` problem by problem, each problem its own end, and nothing lost."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -68,6 +69,64 @@ def test_each_problem_has_the_bits_of_a_single_run(method, workers):
     assert set(result.status.tolist()) >= {0, 3}
     for i, x in enumerate(X):
         assert_same(result.problem(i), minimize(objective, x, method=method, options=options, second_order=False))
+
+
+@pytest.mark.parametrize("rule", ["momentum", "sophia"])
+def test_update_rules_are_methods_of_a_batch(rule):
+    c, options = np.array([1.0, -2.0, np.nan]), {"maxiter": 30}
+    result = minimize_batch(bowl, np.ones((3, 2)), (c,), rule, batched=(True,), options=options, workers=2)
+    for i in range(3):
+        assert_same(result.problem(i), minimize(bowl, np.ones(2), (c[i],), rule, options=options))
+
+
+def bowl(x, c):
+    """Its minimum is at (c, 0)."""
+    return 0.5 * (x[0] - c) ** 2 + np.cosh(x[1])
+
+
+def ridge(x, a):
+    """A saddle at 0 for a > 0, with minima on both sides of it."""
+    return 0.25 * x[0] ** 4 - 0.5 * a * x[0] ** 2 + 0.5 * x[1] ** 2
+
+
+# bfgs has products made for it, newton a matrix; perturbations are told apart by the number of the escape
+@pytest.mark.parametrize("method", ["newton", "bfgs"])
+@pytest.mark.parametrize("second_order", ["certify", "escape"])
+def test_certificates_and_ways_out_of_saddles_are_those_of_single_runs(method, second_order):
+    X, a = np.array([[0.0, 1.0], [0.0, -1.0], [0.3, 0.2], [np.nan, 0.0]]), np.array([1.0, 2.0, -1.0, 1.0])
+    given = {"method": method, "second_order": second_order}
+    results = [minimize_batch(ridge, X, (a,), batched=(True,), workers=k, **given) for k in (1, 2)]
+    singles = [minimize(ridge, x, (c,), **given) for x, c in zip(X, a)]
+    for result in results:
+        for i, single in enumerate(singles):
+            problem = result.problem(i)
+            assert_same(problem, single)
+            assert problem.nescape == single.nescape == result.nescape[i]
+            assert_same_certificate(problem.certificate, single.certificate)
+        at_saddle = ["saddle"] * 2 if second_order == "certify" else ["minimum"] * 2
+        assert result.certificate.verdict.tolist() == [*at_saddle, "minimum", ""]
+        assert result.status.tolist() == ([2, 2, 0, 3] if second_order == "certify" else [0, 0, 0, 3])
+        assert "not looked at" in repr(result.certificate)
+    again = pickle.loads(pickle.dumps(results[0]))
+    assert isinstance(again, BatchResult)
+    assert_same_certificate(again.problem(0).certificate, singles[0].certificate)
+
+
+def assert_same_certificate(ours, theirs):
+    """All that is known of a point, to the bit; or nothing."""
+    assert (ours is None) == (theirs is None)
+    for a, b in zip(ours or (), theirs or ()):
+        assert np.array_equal(a, b)
+
+
+def test_certificates_of_a_function_in_python_have_the_same_form():
+    a = np.array([1.0, -1.0])
+    result = minimize_batch(
+        ridge, np.zeros((2, 2)), (a,), "bfgs", "3-point", batched=(True,), backend="python", second_order="certify"
+    )
+    assert result.certificate.verdict.tolist() == ["saddle", "minimum"]
+    assert result.problem(1).certificate.lambda_min == result.certificate.lambda_min[1]
+    assert result.nescape.tolist() == [0, 0]
 
 
 def test_a_run_that_ends_above_its_best_point_returns_to_it_as_a_single_run_does():
@@ -298,6 +357,8 @@ def test_progress_counts_the_problems_done():
         ({"workers": 1.5}, TypeError, ["workers=1.5", "whole number"]),
         ({"device": "tpu"}, ValueError, ["device='tpu'", "'cpu'", "'cuda'"]),
         ({"device": "cuda", "workers": 2}, ValueError, ["workers=2", "cuda"]),
+        ({"device": "cuda", "second_order": True}, ValueError, ["second_order=True", "cuda"]),
+        ({"second_order": "certified"}, ValueError, ["second_order", "certified", "certify"]),
         ({"options": {"history": True}}, ValueError, ["history", "single runs"]),
         ({"options": {"gtoll": 1.0}}, ValueError, ["gtoll", "gtol"]),
         ({"method": "bgfs"}, ValueError, ["bgfs", "bfgs"]),

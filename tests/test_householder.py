@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from secondorder.linalg import householder
+from secondorder.linalg import cholesky_qr, householder
 
 
 def called(function):
@@ -14,6 +14,8 @@ def called(function):
 FACTOR, UPPER, LOWER = called(householder.factor), called(householder.solve_upper), called(householder.solve_lower)
 MULTIPLY, DAMP, DAMPED = called(householder.multiply_upper), called(householder.damp), called(householder.solve_damped)
 SIZE, GRAM = called(householder.inverse_size), called(householder.inverse_gram)
+
+PRODUCTS, FACTOR_PRODUCTS = called(cholesky_qr.products), called(cholesky_qr.factor_products)
 
 SHAPES = [(1, 1), (3, 1), (4, 4), (9, 3), (40, 7), (3, 5), (1, 4)]
 
@@ -116,3 +118,59 @@ def test_norms_that_cancel_are_computed_anew():
     _, _, diagonal, _, rank = factored(J, np.ones(n + 1))
     assert rank == n
     assert np.allclose(np.abs(diagonal[1:]), np.abs(np.diag(np.linalg.qr(J)[1]))[1:], rtol=1e-6)
+
+
+# ------------------------------------------------------------------------------------------- from inner products
+
+
+def from_products(J, r, d):
+    """(done?, A, q, diagonal, pivots) of J D^-1 by inner products, in arrays that hold nan before."""
+    n = J.shape[1]
+    A, q, (G, g) = np.full((n, len(r)), np.nan), r.copy(), (np.full((n, n), np.nan), np.full(n, np.nan))
+    diagonal, norms, pivots, unit, y = (np.full(n, np.nan) for _ in range(5))
+    PRODUCTS(np.array(J.T, order="C"), q, G, g)
+    assert np.allclose(np.triu(G), np.triu(J.T @ J), rtol=1e-13, atol=1e-13 * np.abs(J).max(initial=0.0) ** 2)
+    assert np.allclose(g, J.T @ r, atol=1e-12 * np.abs(J).max(initial=0.0))
+    return FACTOR_PRODUCTS(G, g, d, A, q, diagonal, norms, pivots, unit, y), A, q, diagonal, pivots
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (9, 3), (40, 7), (33, 8)])
+def test_the_triangle_from_inner_products_is_that_of_the_scaled_permuted_matrix(shape):
+    J, r = problem(shape)
+    J *= 10.0 ** np.arange(shape[1])
+    d = 2.0 * np.linalg.norm(J, axis=0)
+    done, A, q, diagonal, pivots = from_products(J, r, d)
+    assert done
+    order, n = pivots.astype(int), shape[1]
+    R, scaled = triangle(A, diagonal), (J / d)[:, order]
+    assert np.allclose(R.T @ R, scaled.T @ scaled, atol=1e-14)
+    assert np.all(np.diff(diagonal) <= 0.0)
+    expected = np.linalg.lstsq(scaled, r, rcond=None)[0]
+    assert np.allclose(np.linalg.solve(R, q[:n]), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("what", ["dependent", "nearly", "zero", "overflow", "underflow", "nan", "wide"])
+def test_what_inner_products_would_spoil_is_left_to_reflections(what):
+    J, r = problem((9, 3))
+    if what == "dependent":
+        J[:, 2] = J[:, 0] - J[:, 1]
+    elif what == "nearly":
+        J[:, 2] = J[:, 0] + 1e-4 * J[:, 2]
+    elif what == "wide":
+        J, r = problem((2, 3))
+    else:
+        J[:, 1] = {"zero": 0.0, "overflow": 1e160 * J[:, 1], "underflow": 1e-160 * J[:, 1], "nan": np.nan}[what]
+    n, before = 3, r.copy()
+    with np.errstate(over="ignore"):
+        G, g = np.triu(np.nan_to_num(J.T, nan=0.0) @ J), J.T @ r
+        d = np.maximum(np.sqrt(np.abs(np.diag(G))), 1e-300)
+    A, scratch = np.full((n, len(r)), np.nan), [np.full(n, np.nan) for _ in range(5)]
+    diagonal, norms, pivots, unit, y = scratch
+    assert not FACTOR_PRODUCTS(G, g, d, A, r, diagonal, norms, pivots, unit, y)
+    assert np.array_equal(r, before)
+
+
+def test_a_length_neither_overflows_nor_underflows():
+    length = called(householder.length_of)
+    for a, b in ((3.0, 4.0), (3e200, 4e200), (3e-200, -4e-200), (0.0, 0.0), (1e-320, 0.0)):
+        assert length(a, b) == pytest.approx(np.hypot(a, b), rel=1e-15)

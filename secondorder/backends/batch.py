@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from secondorder.backends import fits, serial, threads
+from secondorder.backends import fits, saddle, serial, threads
 from secondorder.control import (
     AXPY,
     CONTROL,
@@ -47,10 +47,9 @@ from secondorder.control import (
     F,
     value_and_gradient,
 )
-from secondorder.fits.model import FIXED, N_VECTORS, RANK, R
+from secondorder.fits.model import FIXED, N_VECTORS, RANK
 from secondorder.jit import (
     FUN_GRAD,
-    RESIDUAL,
     Native,
     address_of,
     atomic_add,
@@ -99,9 +98,10 @@ WORK_OFF = intp(
 _entry_at, _solve_item_at = function_at(serial.ENTRY), function_at(SOLVE_ITEM)
 _fun_grad_at, _control_at = function_at(FUN_GRAD), reference_at(CONTROL)
 _scratch_at, _fit_scratch_at = loader(tuple_type(matrix, vector)), loader(tuple_type(matrix, matrix, vector))
-_fit_entry_at, _residual_at = function_at(fits.ENTRY), function_at(RESIDUAL)
+_fit_entry_at = function_at(fits.ENTRY)
 # All jobs begin with the addresses of scratch and control block, all scratch with `work`.
 _job_at, _fit_job_at = loader(tuple_type(*[intp] * 8)), loader(tuple_type(*[intp] * 10))
+_looked_job_at = loader(tuple_type(*[intp] * 10))
 _head_of_job_at, _head_of_scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix))
 
 
@@ -116,12 +116,31 @@ def solve_item(job, x, item):
     return reason
 
 
+def look_item(job, x, item):
+    """`solve_item`, and a look at where that ended: from a saddle the solver goes on, if that is asked for."""
+    scratch, control_address, entry, program, fun, fun_grad, second, address, looking, noted = _looked_job_at(job)
+    control = _control_at(control_address)
+    saddle.forget(noted, item)
+    reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
+    while saddle.may_be_a_saddle(reason, x.shape[0]):
+        reason, moved = saddle.look_at_item(
+            scratch, control_address, x, fun_grad, second, address, item, looking, noted, reason
+        )
+        if not moved:
+            break
+        saddle.forget(noted, item)
+        reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
+    if control.counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
+        work, _ = _scratch_at(scratch)
+        return_to_best(_fun_grad_at(fun_grad), borrowed(x), work[0], control, (address, item))
+    return reason
+
+
 def fit_item(job, x, item):
     """One fit from its start at x; x <- where it ends, work[0] the gradient of the cost there."""
     scratch, control_address, entry, program, residual, jacobian, jvp, vjp, loss, address = _fit_job_at(job)
-    work, fit, memory = _fit_scratch_at(scratch)
+    work, _, memory = _fit_scratch_at(scratch)
     memory[FIXED] = 0.0  # variables are scaled by the Jacobian
-    _residual_at(residual)(x, fit[R], (address, item))
     solve = _fit_entry_at(entry)
     reason = solve(program, scratch, control_address, x, residual, jacobian, jvp, vjp, loss, address, item)
     n = x.shape[0]
@@ -212,7 +231,7 @@ def compiled_worker():
 
 @functools.cache
 def compiled_item(function):
-    """`solve_item` or `fit_item`, for all methods."""
+    """`solve_item`, `look_item` or `fit_item`, for all methods."""
     return compiled(function, SOLVE_ITEM)
 
 
@@ -257,7 +276,31 @@ class Solving:
             counts[AXPY : AXPY + len(chunks.KERNELS)] = threads.addresses(False)
         entry = address_of(serial.compiled_entry(plan.second), serial.ENTRY)
         functions = typed.fun, typed.fun_grad, typed.hvp or typed.hess
-        return Worker(serial.Space(*sizes), template, watch, entry, program.address, *functions, self.bound.address)
+        more = self.more(n, sizes[0])
+        return Worker(
+            serial.Space(*sizes), template, watch, entry, program.address, *functions, self.bound.address, *more
+        )
+
+    def more(self, n, rows):
+        """Further addresses of a job."""
+        return ()
+
+
+class Looking(Solving):
+    """The same where the ends of B runs are looked at."""
+
+    solve = staticmethod(look_item)
+
+    def __init__(self, plan, typed, bound, B, n):
+        super().__init__(plan, typed, bound)
+        self.noted = saddle.Noted(B, n, plan.examine.limits(n, typed)[0], plan.examine)
+        self.looking = None
+
+    def more(self, n, rows):
+        """Further addresses of a job."""
+        if self.looking is None:
+            self.looking = self.plan.examine.looking(n, rows, self.typed)
+        return self.looking.address, self.noted.native.address
 
 
 class Fitting:
@@ -273,7 +316,7 @@ class Fitting:
         plan, typed = self.plan, self.typed
         sizes, start = plan.start(self.m, n)
         counts, _, template = serial.control_numbers(start)
-        counts[N_FUN], counts[FUN_PER_GRAD] = 1, typed.cost(n)
+        counts[FUN_PER_GRAD] = typed.cost(n)
         entry = address_of(fits.compiled_entry(), fits.ENTRY)
         functions = typed.residual, typed.jacobian, typed.jvp, typed.vjp
         return Worker(

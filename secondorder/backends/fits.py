@@ -1,6 +1,7 @@
 """One least-squares problem on one thread: like `serial`, with residuals and Jacobians where that has f and g.
 
-The residuals at x0 come from the first call of the user's function, which also tells how many there are.
+The first call of the user's function tells how many residuals there are. It is the evaluation at x0 too, but where the
+residuals that the solver gets are generated.
 """
 
 import functools
@@ -89,11 +90,17 @@ TINY_RESIDUAL, HUGE_RESIDUAL = 2.0**-300, 2.0**300
 
 
 def run(program, scratch, control, x, residual, jacobian, jvp, vjp, loss, address, item):
-    """The one way from Python into a solver, all by address: its reason to end. fit[0] has the residuals at x."""
+    """The one way from Python into a solver, all by address: its reason to end.
+
+    fit[0] has the residuals at x if they are counted already.
+    """
     solve, options = _program_at(program)
     work, fit, memory = _scratch_at(scratch)
     control, x, data, loss = _control_at(control), borrowed(x), (address, item), _loss_at(loss)
     values, r = control.values, fit[0]
+    if control.counts[N_FUN] == 0:
+        _residual_at(residual)(x, r, data)
+        control.counts[N_FUN] = 1
     size = norm_inf(r)
     if size > 0.0 and math.isfinite(size) and not TINY_RESIDUAL <= size <= HUGE_RESIDUAL:
         values[SCALE] = 2.0 ** -math.floor(math.log2(size))
@@ -213,7 +220,7 @@ class FitRun(Run):
         space.memory[0] = 0.0 if x_scale is None else 1.0
         if x_scale is not None:
             self.work[plan.module.SCALING] = 1.0 / x_scale
-        self.counts[N_FUN], self.counts[FUN_PER_GRAD] = 1, typed.cost(n)
+        self.counts[N_FUN], self.counts[FUN_PER_GRAD] = int(not typed.generated), typed.cost(n)
         self.watch(plan.run, typed)
         self._handle = None
 

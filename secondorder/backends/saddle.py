@@ -10,6 +10,9 @@ end, looking takes fewer evaluations than any escape takes to give up.
 
 import functools
 import math
+from typing import NamedTuple
+
+import numpy as np
 
 from secondorder.control import (
     CONTROL,
@@ -35,6 +38,8 @@ from secondorder.jit import (
     HESS,
     HVP,
     FunctionType,
+    Native,
+    Reference,
     address_of,
     boolean,
     borrowed,
@@ -51,6 +56,7 @@ from secondorder.jit import (
     namedtuple_type,
     reference_at,
     tuple_type,
+    types,
     vector,
 )
 from secondorder.linalg.vectors import copy
@@ -84,7 +90,9 @@ LEAVE = intp(
 _leave_at = function_at(LEAVE)
 
 FOUND = tuple_type(intp, intp, intp, intp, f8, f8, f8, f8, f8)
-ENTRY = FOUND(intp, intp, vector, intp, intp, intp, intp, intp, intp, intp, intp, f8, f8, f8)
+ENTRY = FOUND(
+    intp, intp, vector, intp, intp, intp, intp, intp, intp, intp, intp, f8, f8, f8, intp
+)  # fmt: skip
 
 
 @leaf
@@ -121,20 +129,24 @@ def gradient_first(work, control):
         control.counts[G_ROW] = 0
 
 
-def with_hess(scratch, control, x, fun_grad, hess, address, leave, most, exact, leaving, seed, tolerance, floor, noise):
+def with_hess(
+    scratch, control, x, fun_grad, hess, address, leave, most, exact, leaving, seed, tolerance, floor, noise, item
+):
     """Look at x, by way of a Hessian, and leave it if it is no minimum: all by address."""
     work, _ = _scratch_at(scratch)
-    control, x, data = _control_at(control), borrowed(x), (address, 0)
+    control, x, data = _control_at(control), borrowed(x), (address, item)
     fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
     gradient_first(work, control)
     found = from_matrix(_hess_at(hess), x, exact, tolerance, floor, work, control, data)
     return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, noise, work, control, data)
 
 
-def with_hvp(scratch, control, x, fun_grad, hvp, address, leave, most, exact, leaving, seed, tolerance, floor, noise):
+def with_hvp(
+    scratch, control, x, fun_grad, hvp, address, leave, most, exact, leaving, seed, tolerance, floor, noise, item
+):
     """`with_hess` by way of products; most: of Lanczos."""
     work, memory = _scratch_at(scratch)
-    control, x, data = _control_at(control), borrowed(x), (address, 0)
+    control, x, data = _control_at(control), borrowed(x), (address, item)
     fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
     gradient_first(work, control)
     found = from_products(_hvp_at(hvp), x, exact, tolerance, floor, most, seed, work, memory, control, data)
@@ -189,25 +201,21 @@ class Examination:
 
     def affordable(self, run):
         """Does the budget of evaluations do, where products are made of them?"""
-        counts = run.counts
-        products = self.products(run) if run.n > least_curvature.PRODUCTS and not self.matrices else run.n
-        cost = products * counts[GRAD_PER_PRODUCT] * counts[FUN_PER_GRAD]
-        return cost == 0 or counts[N_FUN] + cost <= counts[MAX_FUN]
+        return bool(is_affordable(self.products(run.n, run.space.sizes[0], run.counts), run.counts))
 
-    def products(self, run):
-        """Most steps of Lanczos at the end of this run."""
-        rows = run.space.sizes[0]
-        return min(least_curvature.steps_for(run.n, rows), max(self.steps, int(run.counts[N_HVP])))
+    def products(self, n, rows, counts):
+        """Products that a look may make at most, in a workspace of so many rows."""
+        return int(most_products(n, self.room(n, rows), self.steps, counts))
+
+    def room(self, n, rows):
+        """Most steps of Lanczos that there is room for; 0: all n products are made, or a Hessian."""
+        return 0 if self.matrices or n <= least_curvature.PRODUCTS else least_curvature.steps_for(n, rows)
 
     def look(self, run):
         """(verdict, was x left?); run.certificate is set."""
         n, counts, typed = run.n, run.counts, run.typed
         before = counts[N_HVP] + n * counts[N_HESS]
-        noise, relative = NOISE.get(typed.derivatives, EPS), 0.0
-        if typed.gradients_per_product:
-            relative = 64.0 * noise ** (2.0 / 3.0)
-        floor = max(4.0 * n * EPS, relative)
-        tolerance = max(self.tolerance, floor)
+        tolerance, floor, noise = self.limits(n, typed)
         leaving = self.leaving and counts[N_ESCAPE] < self.max_escapes and counts[N_ITER] < counts[MAX_ITER]
         verdict, tried, bound, index, least, error, lower, failure, norm = self.enter(
             run.space.scratch.address,
@@ -217,29 +225,167 @@ class Examination:
             typed.hvp or typed.hess,
             run.bound.address,
             self.leave,
-            self.products(run),
+            self.products(n, run.space.sizes[0], counts),
             self.exact,
             int(leaving),
             self.seed,
             tolerance,
             floor,
             noise,
+            0,
         )
         unit = float(run.values[SCALE])
-        run.certificate = Certificate(
+        n_products = int(counts[N_HVP] + n * counts[N_HESS] - before)
+        numbers = verdict, bound, index, n_products, abs(tried)
+        measures = least / unit, error / unit, lower / unit, failure, norm / unit
+        run.certificate = self.certificate(numbers, measures, run.work[3].copy(), tolerance)
+        return verdict, tried < 0
+
+    def limits(self, n, typed):
+        """(tolerance, floor, noise): of |H|, what is negative below, what is positive above; error of gradients."""
+        noise, relative = NOISE.get(typed.derivatives, EPS), 0.0
+        if typed.gradients_per_product:
+            relative = 64.0 * noise ** (2.0 / 3.0)
+        floor = max(4.0 * n * EPS, relative)
+        return max(self.tolerance, floor), floor, noise
+
+    def certificate(self, numbers, measures, direction, tolerance):
+        """The Certificate. numbers, measures: of NUMBERS without the last, and MEASURES, in the user's units."""
+        verdict, bound, index, n_products, tried = numbers
+        least, error, lower, failure, norm = measures
+        return Certificate(
             VERDICTS[verdict],
-            least / unit,
+            least,
             BOUNDS[bound],
-            lower / unit,
+            lower,
             failure,
-            error / unit,
-            run.work[3].copy() if bound >= EXACT else None,
+            error,
+            direction if bound >= EXACT else None,
             index if index >= 0 else None,
-            norm / unit,
+            norm,
             tolerance,
-            int(counts[N_HVP] + n * counts[N_HESS] - before),
+            n_products,
             self.seed,
-            abs(tried),
+            tried,
             self.escape if self.leaving else None,
         )
-        return verdict, tried < 0
+
+    def looking(self, n, rows, typed):
+        """The same for compiled code and runs of n variables in a workspace of so many rows, in native form."""
+        entry, room = address_of(compiled_entry(self.second), ENTRY), self.room(n, rows)
+        return Native(Looking(
+            entry, self.leave, self.exact, self.steps, room, self.leaving, self.max_escapes, self.seed,
+            *self.limits(n, typed),
+        ))  # fmt: skip
+
+
+def most_products(n, room, steps, counts):
+    """Products that a look may make at most: n, or as many steps of Lanczos as the run made, of which some are free."""
+    return n if room == 0 else min(room, max(steps, counts[N_HVP]))
+
+
+def is_affordable(products, counts):
+    """Does the budget of evaluations do, where products are made of them?"""
+    cost = products * counts[GRAD_PER_PRODUCT] * counts[FUN_PER_GRAD]
+    return cost == 0 or counts[N_FUN] + cost <= counts[MAX_FUN]
+
+
+_most_products, _is_affordable = leaf(most_products), leaf(is_affordable)
+
+
+# ------------------------------------------------------------------------------------------------- in a batch
+
+# columns of what is noted of each problem
+NUMBERS = ("verdict", "bound", "index", "n_products", "tried", "nescape")
+MEASURES = ("lambda_min", "error", "lower", "failure", "norm")
+NOT_LOOKED_AT = -1  # as verdict
+
+
+class Looking(NamedTuple):
+    """What compiled code is told of an Examination."""
+
+    enter: int  # address of the entry
+    leave: int  # and of the escape
+    exact: int
+    steps: int  # of Lanczos that any run may make
+    room: int  # for how many there is room
+    leaving: bool
+    max_escapes: int
+    seed: int
+    tolerance: float
+    floor: float
+    noise: float
+
+
+_looking_at, _look_at = reference_at(Reference(namedtuple_type(Looking))), function_at(ENTRY)
+_noted_at = loader(tuple_type(types.Array(types.int64, 2, "C"), matrix, matrix))
+
+
+@leaf
+def may_be_a_saddle(reason, n):
+    """Is a run looked at that ended so?"""
+    return n > 0 and reason in (GTOL, XTOL, FTOL, ROUNDING)
+
+
+@leaf
+def forget(noted, item):
+    """Nothing is known of a problem's point."""
+    numbers, measures, directions = _noted_at(noted)
+    for k in range(numbers.shape[1]):
+        numbers[item, k] = NOT_LOOKED_AT
+    for k in range(measures.shape[1]):
+        measures[item, k] = math.nan
+    for i in range(directions.shape[1]):
+        directions[item, i] = math.nan
+
+
+@loop
+def look_at_item(scratch, control_address, x, fun_grad, second, address, item, looking, noted, reason):
+    """One look, as `Examination.look`, noted for its problem. Returns (reason to end, was x left?)."""
+    n, looking, control = x.shape[0], _looking_at(looking), _control_at(control_address)
+    numbers, measures, directions = _noted_at(noted)
+    counts, (work, _) = control.counts, _scratch_at(scratch)
+    most = _most_products(n, looking.room, looking.steps, counts)
+    if not _is_affordable(most, counts):
+        return UNCERTIFIED, False
+    before = counts[N_HVP] + n * counts[N_HESS]
+    leaving = looking.leaving and counts[N_ESCAPE] < looking.max_escapes and counts[N_ITER] < counts[MAX_ITER]
+    verdict, tried, bound, index, least, error, lower, failure, norm = _look_at(looking.enter)(
+        scratch, control_address, x, fun_grad, second, address, looking.leave, most, looking.exact, int(leaving),
+        looking.seed, looking.tolerance, looking.floor, looking.noise, item,
+    )  # fmt: skip
+    row, unit = numbers[item], control.values[SCALE]
+    row[0], row[1], row[2] = verdict, bound, index
+    row[3], row[4], row[5] = counts[N_HVP] + n * counts[N_HESS] - before, abs(tried), counts[N_ESCAPE]
+    measures[item, 0], measures[item, 1] = least / unit, error / unit
+    measures[item, 2], measures[item, 3], measures[item, 4] = lower / unit, failure, norm / unit
+    copy(work[3], directions[item])
+    stop = counts[STOP]
+    if stop in (SIGNAL, CANCEL):
+        return stop, False
+    if tried < 0:
+        return reason, True
+    return (SADDLE if verdict > DEGENERATE else UNCERTIFIED if verdict == UNKNOWN else reason), False
+
+
+class Noted:
+    """What was noted of B problems of n variables; noted[i] is the Certificate of problem i, or None."""
+
+    def __init__(self, B, n, tolerance, examine):
+        self.numbers = np.full((B, len(NUMBERS)), NOT_LOOKED_AT, np.int64)
+        self.measures, self.directions = np.full((B, len(MEASURES)), math.nan), np.full((B, n), math.nan)
+        self.tolerance, self.examine = tolerance, examine
+        self.native = Native((self.numbers, self.measures, self.directions))
+
+    def __getitem__(self, i):
+        numbers = self.numbers[i].tolist()
+        if numbers[0] == NOT_LOOKED_AT:
+            return None
+        measures, direction = self.measures[i].tolist(), self.directions[i].copy()
+        return self.examine.certificate(numbers[:-1], measures, direction, self.tolerance)
+
+    def arrays(self):
+        """(verdict, lambda_min, lower, norm, index, nescape), each an array with an entry a problem."""
+        verdict = np.array(["", *VERDICTS])[self.numbers[:, 0] + 1]
+        least, _, lower, _, norm = self.measures.T
+        return verdict, least, lower, norm, self.numbers[:, 2], np.maximum(self.numbers[:, -1], 0)

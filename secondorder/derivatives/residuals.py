@@ -161,6 +161,17 @@ def residual(user, args, own=itself):
     return typed(call, RESIDUAL)
 
 
+def residual_stored(stored, args, key=None):
+    """residual from the generated stored(x, *args, r), which writes r."""
+    load = arguments(args)
+
+    def call(x, r, data):
+        stored(x, *load(data), r)
+        return 0.0
+
+    return typed(call, RESIDUAL, key)
+
+
 def jacobian_returned(user_jac, args, own=itself):
     """jacobian from user_jac(x, *args) -> J (m, n)."""
     load = arguments(args)
@@ -186,6 +197,15 @@ def jacobian_forward(jvp, args, key=None):
         return 0.0
 
     return typed(call, JACOBIAN, key)
+
+
+def jacobian_in_one_sweep(columns, n, args, key=None):
+    """jacobian from the generated columns(x, *args, J[0], .., J[n - 1]), which writes all of them."""
+    load = arguments(args)
+    rows = ", ".join([f"J[{k}]" for k in range(n)])
+    space = {"columns": columns, "load": load}
+    exec(f"def call(x, r, J, data):\n    columns(x, *load(data), {rows})\n    return 0.0\n", space)
+    return typed(space["call"], JACOBIAN, key)
 
 
 def jacobian_reverse(vjp, args, key=None, one=False):

@@ -5,7 +5,8 @@ With J the Jacobian, r the residuals (both weighted by the loss) and D a diagona
     cost(x + D^-1 p) ~ m(p) = 1/2 |r + A p|^2 + constant,    A = J D^-1,    A P = Q R
 
 D_j is the largest norm that column j has had ([1] section 6), so that iterates don't depend on the units of a variable,
-or is given. Stopping tests beside the gradient's, both free of units:
+or is given. R comes from J'J where that is safe (`linalg.cholesky_qr`), else by reflections. Stopping tests beside the
+gradient's, both free of units:
 
     otol    |Q'r| <= otol sqrt(2 cost): the model's least cost is that close to the present one ([2])
     rtol    sqrt(2 cost) <= rtol times the same at x0: residuals that vanish at the solution have no direction left
@@ -34,6 +35,7 @@ from secondorder.fits.trial import (
     set_threshold,
 )
 from secondorder.jit import inlined, leaf, loop
+from secondorder.linalg.cholesky_qr import factor_products, products
 from secondorder.linalg.householder import factor, inverse_gram, multiply_upper, solve_upper
 from secondorder.linalg.vectors import copy, dot, norm_inf, scale
 from secondorder.status import GTOL, OTOL, RTOL, RUNNING
@@ -96,22 +98,33 @@ def reduce(f, loss, work, fit, memory, control):
     n = work.shape[1]
     J, A = fit[N_RESIDUALS : N_RESIDUALS + n], fit[N_RESIDUALS + n : N_RESIDUALS + 2 * n]
     g, d, q, w = work[G], work[D], fit[Q], fit[W]
+    gram = work[N_VECTORS : N_VECTORS + n]
     weigh(fit[R], loss, fit[RHO : RHO + 4], w, q, control)
-    for j in range(n):
-        column, given = A[j], J[j]
-        if loss.kind == LINEAR:
-            copy(given, column)
-        else:
-            for i in range(column.shape[0]):
-                column[i] = w[i] * given[i]
-        g[j] = dot(column, q)
-        if memory[FIXED] == 0.0:
-            d[j] = max(d[j], math.sqrt(dot(column, column)))
-        unit = d[j] if d[j] > 0.0 else 1.0  # a column of zeros: no step will be made along it
-        for i in range(column.shape[0]):
-            column[i] /= unit
-    rank = factor(A, q, work[DIAGONAL], work[NORMS], work[GIVEN], work[PIVOTS])
-    solve_upper(A, work[DIAGONAL], q, rank, work[PIVOTS], work[Z], work[NEWTON])
+    columns = J
+    if loss.kind != LINEAR:
+        columns = A
+        for j in range(n):
+            weighted, given = A[j], J[j]
+            for i in range(given.shape[0]):
+                weighted[i] = w[i] * given[i]
+    products(columns, q, gram, g)
+    if memory[FIXED] == 0.0:
+        for j in range(n):
+            d[j] = max(d[j], math.sqrt(gram[j, j]))
+    diagonal, norms, pivots, given = work[DIAGONAL], work[NORMS], work[PIVOTS], work[GIVEN]
+    rank = n
+    if not factor_products(gram, g, d, A, q, diagonal, norms, pivots, given, work[Y]):
+        for j in range(n):
+            column, scaled = J[j], A[j]
+            unit = d[j] if d[j] > 0.0 else 1.0  # a column of zeros: no step will be made along it
+            if loss.kind == LINEAR:
+                for i in range(column.shape[0]):
+                    scaled[i] = column[i] / unit
+            else:  # factor_products has written into A
+                for i in range(column.shape[0]):
+                    scaled[i] = w[i] * column[i] / unit
+        rank = factor(A, q, diagonal, norms, given, pivots)
+    solve_upper(A, diagonal, q, rank, pivots, work[Z], work[NEWTON])
     square = 0.0
     for k in range(rank):
         square += q[k] * q[k]

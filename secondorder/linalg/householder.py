@@ -129,6 +129,13 @@ def multiply_upper(A, diagonal, pivots, x, z):
             z[j] += diagonal[j] * t
 
 
+@inlined
+def length_of(a, b):
+    """(a^2 + b^2)^(1/2), by the C library's hypot where squares could overflow or lose digits: that is a call."""
+    square = a * a + b * b
+    return math.sqrt(square) if 2.0**-900 <= square <= 2.0**1000 else math.hypot(a, b)
+
+
 @leaf
 def damp(A, diagonal, q, root, S, row, y):
     """S, y <- the triangle and the right-hand side of min |R z - q|^2 + root^2 |z|^2, by rotations ([2] section 3)."""
@@ -144,7 +151,7 @@ def damp(A, diagonal, q, root, S, row, y):
         row[j], extra = root, 0.0
         for k in range(j, n):
             if row[k] != 0.0:
-                size = math.hypot(S[k, k], row[k])
+                size = length_of(S[k, k], row[k])
                 c, s = S[k, k] / size, row[k] / size
                 for i in range(k, n):
                     S[k, i], row[i] = c * S[k, i] + s * row[i], c * row[i] - s * S[k, i]

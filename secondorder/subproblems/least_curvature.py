@@ -225,7 +225,7 @@ def growth(alpha, beta, steps, mu):
 
 @leaf
 def lanczos_bound(alpha, beta, steps, least, n, failure):
-    """What the smallest eigenvalue is not below but for this probability, to a thousandth of its distance from least."""
+    """What the smallest eigenvalue is not below but for this probability; to a thousandth of what it is below least."""
     most, above, gap = largest_growth(n, failure), 0.0, beta[steps - 1]
     if not gap > 0.0:  # the start has no component outside the basis
         return least

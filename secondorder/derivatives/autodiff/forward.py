@@ -18,8 +18,10 @@ import copy
 from secondorder.derivatives.autodiff.builder import Builder
 from secondorder.derivatives.autodiff.fusion import fuse
 from secondorder.derivatives.autodiff.ir import (
+    ONE,
     ZERO,
     Alloc,
+    Const,
     Fill,
     If,
     Join,
@@ -33,44 +35,74 @@ from secondorder.derivatives.autodiff.ir import (
     parameter,
 )
 from secondorder.derivatives.autodiff.reverse import Activity, contribution, has_partial
-from secondorder.derivatives.autodiff.simplify import simplify
+from secondorder.derivatives.autodiff.simplify import reuse_values, simplify
+from secondorder.derivatives.autodiff.storage import returned_as_parameters
 
 
 def jacobian_vector(program, wrt=0):
     """The Program (x, v, *args) -> (results.., tangents..) of a program."""
-    work = Forward(program, wrt)
+    v = parameter(program.params[wrt].kind, "v", program.params)
+    work = Forward(program, [v], wrt)
     params = list(work.primal.params)
-    params.insert(wrt + 1, work.direction)
+    params.insert(wrt + 1, v)
     made = Program(program.name, params, work.b.block, (*work.primal.results, *map(work.result, work.primal.results)))
     return simplify(fuse(simplify(made)))
 
 
+def jacobian_columns(program, n, wrt=0):
+    """The Program (x, *args, columns..) that writes the Jacobian of an array by an x of n entries, by columns.
+
+    All in one sweep: what the tangents along the axes have in common is computed once, and those of entries of x that
+    are read by a fixed index are the numbers 0 and 1, which leave nothing of most terms.
+    """
+    axes = [Value(program.params[wrt].kind, f"axis_{k}") for k in range(n)]
+    work, b, columns = Axes(program, axes, wrt), Builder(), []
+    for k, axis in enumerate(axes):
+        b.append(Alloc(axis, (Const(n),), ZERO))
+        b.store(axis, (Const(k),), ONE)
+    for _ in work.along_each():
+        columns.append(work.result(work.primal.results[0]))
+    made = Program(program.name, list(work.primal.params), [*b.block, *work.b.block], tuple(columns))
+    return stored(simplify(fuse(simplify(reuse_values(made)))), "column")
+
+
+def stored(program, hint="out"):
+    """The Program (x, *args, out..) that writes the arrays which the program returns into further parameters."""
+    returned_as_parameters(program, hint)
+    return simplify(fuse(program))
+
+
 def hessian_vector(gradient, wrt=0):
     """The Program (x, v, hv, *args) that writes H v into hv, from the program of a gradient (x, g, *args)."""
-    work = Forward(gradient, wrt)
+    v = parameter(gradient.params[wrt].kind, "v", gradient.params)
+    work = Forward(gradient, [v], wrt)
     params = list(work.primal.params)
     g = params.pop(wrt + 1)
     hv = work.tangent[g] if g in work.tangent else Value(g.kind)
     hv.hint = parameter(g.kind, "hv", params).hint
     if g not in work.active:
         work.b.append(Fill(hv, ZERO))
-    params[wrt + 1 : wrt + 1] = [work.direction, hv]
+    params[wrt + 1 : wrt + 1] = [v, hv]
     return simplify(fuse(simplify(Program(gradient.name, params, work.b.block, (), (hv,)))))
 
 
 class Forward:
-    """Writes the program with tangents."""
+    """Writes the program with tangents along one direction or several: arrays like x.
 
-    def __init__(self, program, wrt=0):
+    `tangent` is of the direction that is being written, one of `tangents`: value -> its tangent; none, or zero: it
+    doesn't change along that direction.
+    """
+
+    def __init__(self, program, directions, wrt=0):
         self.primal = program = copy.deepcopy(program)
         self.x = program.params[wrt]
         self.active = Activity(program, self.x, memory_groups(program))
         self.b = Builder()
-        self.direction = parameter(self.x.kind, "v", program.params)
-        self.tangent = {self.x: self.direction}
-        for p in program.params:
-            if p is not self.x and p.kind.ndim and p in self.active:
-                self.tangent[p] = Value(p.kind, f"{p.hint}_dot")
+        self.tangents = [{self.x: direction} for direction in directions]
+        for _ in self.along_each():
+            for p in program.params:
+                if p is not self.x and p.kind.ndim and p in self.active:
+                    self.tangent[p] = Value(p.kind, f"{p.hint}_dot")
         self.block(program.body)
 
     def of(self, v):
@@ -98,6 +130,12 @@ class Forward:
         for op in block:
             getattr(self, f"forward_{type(op).__name__}")(op)
 
+    def along_each(self):
+        """The directions in turn: `tangent` is of the one whose number is `along`."""
+        for along, tangent in enumerate(self.tangents):
+            self.along, self.tangent = along, tangent
+            yield tangent
+
     def forward_Shape(self, op):
         """Nothing to differentiate."""
         self.b.append(op)
@@ -107,8 +145,12 @@ class Forward:
     def forward_Op(self, op):
         """The sum over the arguments."""
         self.b.append(op)
-        if op.result not in self.active:
-            return
+        if op.result in self.active:
+            for _ in self.along_each():
+                self.sum(op)
+
+    def sum(self, op):
+        """The tangent of one operation."""
         total = None
         for k, a in enumerate(op.args):
             seed = self.of(a)
@@ -125,46 +167,67 @@ class Forward:
         """The same entry of the tangent array."""
         self.b.append(op)
         if op.array in self.active:
-            hint = f"{op.result.hint or 't'}_dot"
-            self.tangent[op.result] = self.b.load(self.tangent[op.array], *op.indices, hint=hint)
+            for _ in self.along_each():
+                self.entry(op)
+
+    def entry(self, op):
+        """The tangent of one entry."""
+        hint = f"{op.result.hint or 't'}_dot"
+        self.tangent[op.result] = self.b.load(self.tangent[op.array], *op.indices, hint=hint)
 
     def forward_Store(self, op):
         """The same store, of the tangent."""
         if op.array in self.active:
-            value = self.of(op.value)
-            if value is not None or not op.add:
-                self.b.store(self.tangent[op.array], op.indices, value or ZERO, op.add)
+            for _ in self.along_each():
+                self.store(op)
         self.b.append(op)
+
+    def store(self, op):
+        """The store of one tangent."""
+        value = self.of(op.value)
+        if value is not None or not op.add:
+            self.b.store(self.tangent[op.array], op.indices, value or ZERO, op.add)
 
     def forward_Fill(self, op):
         """The same fill, with the tangent."""
         if op.array in self.active:
-            self.b.append(Fill(self.tangent[op.array], self.of(op.value) or ZERO))
+            for tangent in self.along_each():
+                self.b.append(Fill(tangent[op.array], self.of(op.value) or ZERO))
         self.b.append(op)
 
     def forward_Push(self, op):
         """The same push, of the tangent."""
         if op.array in self.active:
-            self.b.append(Push(self.tangent[op.array], op.position, self.of(op.value) or ZERO))
+            for tangent in self.along_each():
+                self.b.append(Push(tangent[op.array], op.position, self.of(op.value) or ZERO))
         self.b.append(op)
 
     def forward_Alloc(self, op):
         """A tangent array beside the array."""
         self.b.append(op)
         if op.result in self.active:
-            self.b.append(
-                Alloc(self.new(op.result), op.shape, None if op.fill is None else ZERO, op.stack, where=op.where)
-            )
+            for _ in self.along_each():
+                self.array(op)
+
+    def array(self, op):
+        """One tangent array."""
+        self.b.append(Alloc(self.new(op.result), op.shape, None if op.fill is None else ZERO, op.stack, where=op.where))
 
     def forward_View(self, op):
         """The same view of the tangent array."""
         self.b.append(op)
         if op.array in self.active:
-            self.b.append(View(self.new(op.result), self.tangent[op.array], op.how, op.args))
+            for tangent in self.along_each():
+                self.b.append(View(self.new(op.result), tangent[op.array], op.how, op.args))
 
     def forward_Product(self, op):
         """dot A B + A dot B."""
         self.b.append(op)
+        for _ in self.along_each():
+            self.product(op)
+
+    def product(self, op):
+        """The tangent of one product."""
         terms = []
         if op.left in self.active:
             terms.append(self.b.product(self.tangent[op.left], op.right))
@@ -187,8 +250,8 @@ class Forward:
         for block, new in ((op.then, made.then), (op.other, made.other)):
             with self.b.into(new):
                 self.block(block)
-        for j in list(op.joins):
-            if j.result in self.active:
+        for j in [j for j in op.joins if j.result in self.active]:
+            for _ in self.along_each():
                 sides = [self.side(v, new) for v, new in ((j.then, made.then), (j.other, made.other))]
                 made.joins.append(Join(self.new(j.result), *sides))
         self.b.append(made)
@@ -205,14 +268,26 @@ class Forward:
     def forward_Loop(self, op):
         """A slot of tangents beside each active slot."""
         made = Loop(op.index, op.start, op.stop, op.step, op.slots, [], op.go, op.where)
-        pairs = []
-        for s in list(op.slots):
-            if s.param in self.active:
+        carried = []
+        for s in [s for s in op.slots if s.param in self.active]:
+            for tangent in self.along_each():
                 slot = Slot(self.new(s.param), self.of(s.init) or ZERO, None, self.new(s.result))
-                pairs.append((s, slot))
+                carried.append((tangent, s, slot))
         with self.b.into(made.body):
             self.block(op.body)
-        for s, slot in pairs:
+        for tangent, s, slot in carried:
+            self.tangent = tangent
             slot.next = self.of(s.next) or ZERO
             made.slots.append(slot)
         self.b.append(made)
+
+
+class Axes(Forward):
+    """The same along the axes of x: the tangents of entries by fixed indices are known."""
+
+    def entry(self, op):
+        """The tangent of one entry."""
+        if op.array is not self.x or type(op.indices[0]) is not Const:
+            super().entry(op)
+        elif op.indices[0].value % len(self.tangents) == self.along:
+            self.tangent[op.result] = ONE

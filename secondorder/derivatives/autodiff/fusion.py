@@ -52,6 +52,7 @@ class Lengths:
     def __init__(self, program):
         self.program, self.rename = program, Renaming()
         self.dims, self.equal, self.known = {}, {}, {}
+        self.age = {}  # length -> how many were known before it
         self.makers = {}  # transpose or product -> its op
 
     def unite(self):
@@ -107,6 +108,8 @@ class Lengths:
 
     def note(self, op, outermost):
         """What an op tells of lengths."""
+        for v in results(op):
+            self.age.setdefault(v, len(self.age))
         if isinstance(op, Product) or (isinstance(op, View) and op.how == "T"):
             self.makers[op.result] = op
         if isinstance(op, Alloc) and not op.stack:
@@ -118,6 +121,8 @@ class Lengths:
             self.equal[op.result] = op.args
         elif isinstance(op, Check) and op.test in self.equal and outermost:
             a, c = map(self.rename, self.equal[op.test])
+            if type(a) is not Const and self.age.get(c, -1) < self.age.get(a, -1):  # loops before this have the older
+                a, c = c, a
             if a is not c and type(c) is not Const:
                 self.rename.of[c] = a
 
@@ -204,7 +209,7 @@ class Fusion:
         before, behind, kept = [], [], [Effects(block[k], self.group)]
         for op in block[k + 1 : position]:
             here = Effects(op, self.group)
-            if isinstance(op, Loop | Check) or any(here.needs(o) for o in kept):
+            if isinstance(op, Loop) or any(here.needs(o) for o in kept):
                 kept.append(here)
                 behind.append(op)
             else:
@@ -212,9 +217,13 @@ class Fusion:
         return before, behind
 
     def movable(self, block, k, position):
-        """Can the second loop move up to the first, taking along what it needs?"""
+        """Can the second loop move up to the first, taking along what it needs?
+
+        Not over a check, which may be of the lengths of what it writes.
+        """
         second = Effects(block[position], self.group)
-        return not any(second.needs(Effects(op, self.group)) for op in self.parted(block, k, position)[1])
+        behind = self.parted(block, k, position)[1]
+        return not any(isinstance(op, Check) or second.needs(Effects(op, self.group)) for op in behind)
 
     def merge(self, block, k, position):
         """Put the second loop into the first; returns the position of the merged loop."""

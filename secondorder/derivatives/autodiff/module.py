@@ -21,8 +21,9 @@ import numpy as np
 
 from secondorder.derivatives.autodiff import emit
 from secondorder.derivatives.autodiff.finish import finish
-from secondorder.derivatives.autodiff.forward import hessian_vector, jacobian_vector
+from secondorder.derivatives.autodiff.forward import hessian_vector, jacobian_columns, jacobian_vector, stored
 from secondorder.derivatives.autodiff.fusion import fuse
+from secondorder.derivatives.autodiff.ir import walk
 from secondorder.derivatives.autodiff.opaque import rule_of
 from secondorder.derivatives.autodiff.reverse import gradient, vector_jacobian
 from secondorder.derivatives.autodiff.rules import VECTORISED
@@ -84,7 +85,13 @@ PRODUCTS = {
     "jvp": lambda primal: jacobian_vector(primal()),
     "vjp": lambda primal: vector_jacobian(primal()),
     "gradient_jvp": lambda primal: jacobian_vector(gradient(primal())),
+    "stored": lambda primal: stored(primal()),
 }
+
+# Jacobians are written in one sweep up to so many variables and operations; beyond, the text takes long to compile.
+MOST_COLUMNS, MOST_TANGENTS = 8, 600
+COLUMNS = {n: f"columns_{n}" for n in range(1, MOST_COLUMNS + 1)}
+PRODUCTS |= {name: lambda primal, n=n: jacobian_columns(primal(), n) for n, name in COLUMNS.items()}
 
 # What follows a product's name where its arrays are in a workspace, and for the length that this must have.
 IN_WORKSPACE, WORDS = "_in_workspace", "_words"
@@ -132,6 +139,12 @@ class Generated:
             self._placed[plain_product] = in_workspace(PRODUCTS[plain_product](self.primal), names)
         program = self._placed[plain_product]
         return words(program, names) if product.endswith(WORDS) else program
+
+    def has_columns(self, n):
+        """Is there a Jacobian of an array by n variables in one sweep?"""
+        if n not in COLUMNS or len(self._primal.results) != 1 or self._primal.results[0].kind.ndim != 1:
+            return False
+        return self.path(COLUMNS[n]).exists() or n * sum(1 for _ in walk(self._primal.body)) <= MOST_TANGENTS
 
     @property
     def returns_array(self):

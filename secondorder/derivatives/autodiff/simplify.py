@@ -276,6 +276,30 @@ def reuse_loads(program):
     rename.everywhere(program)
 
 
+def reuse_values(program):
+    """An operation on values that were operated on before is the same value; changed in place, and returned.
+
+    LLVM finds these too, but not among the loops that costly functions are parted into.
+    """
+    rename = Renaming()
+
+    def visit(block, known):
+        for op in block:
+            rename.apply(op)
+            if isinstance(op, Op) and isinstance(op.fn, str):
+                key = op.fn, *[(a.kind, repr(a.value)) if type(a) is Const else a for a in op.args]
+                if key in known:
+                    rename.of[op.result] = known[key]
+                known.setdefault(key, op.result)
+            for inner in blocks(op):
+                visit(inner, dict(known))
+            rename.apply(op)
+
+    visit(program.body, {})
+    rename.everywhere(program)
+    return program
+
+
 # ------------------------------------------------------------------------------------------------- arithmetic
 
 

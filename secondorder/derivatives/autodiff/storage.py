@@ -201,19 +201,22 @@ def product_as_loops(op, b):
         b.store(op.result, indices, result)
 
 
-def returned_as_parameters(program):
+MISFIT = "an array for the result must have the shape of what the function returns: does that depend on x?"
+
+
+def returned_as_parameters(program, hint="out"):
     """Returned arrays go into further parameters; returned numbers become floats, so that nan can stand for them."""
     b, left = Builder(), []
     for v in program.results:
         if not v.kind.ndim:
             left.append(v if v.kind == FLOAT else b.op("float", v))
             continue
-        out = parameter(Kind("f", v.kind.ndim), "out", program.params)
+        out = parameter(Kind("f", v.kind.ndim), hint, program.params)
         program.params.append(out)
         program.outputs += (out,)
         dims = [b.shape(v, k) for k in range(v.kind.ndim)]
         for k, d in enumerate(dims):
-            b.check(b.op("eq", b.shape(out, k), d), "out must have the shape of what the function returns")
+            b.check(b.op("eq", b.shape(out, k), d), MISFIT)
         with b.nest(dims) as indices:
             entry = b.load(v, *indices)
             b.store(out, indices, entry if v.kind.scalar == "f" else b.op("float", entry))
