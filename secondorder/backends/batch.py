@@ -293,7 +293,7 @@ class Looking(Solving):
 
     def __init__(self, plan, typed, bound, B, n):
         super().__init__(plan, typed, bound)
-        self.noted = saddle.Noted(B, n, plan.examine.limits(n, typed)[0], plan.examine)
+        self.noted = saddle.Noted(B, n, plan.examine.about(plan.examine.limits(n, typed)[0]))
         self.looking = None
 
     def more(self, n, rows):

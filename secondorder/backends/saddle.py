@@ -238,7 +238,7 @@ class Examination:
         n_products = int(counts[N_HVP] + n * counts[N_HESS] - before)
         numbers = verdict, bound, index, n_products, abs(tried)
         measures = least / unit, error / unit, lower / unit, failure, norm / unit
-        run.certificate = self.certificate(numbers, measures, run.work[3].copy(), tolerance)
+        run.certificate = certificate(numbers, measures, run.work[3].copy(), self.about(tolerance))
         return verdict, tried < 0
 
     def limits(self, n, typed):
@@ -249,26 +249,9 @@ class Examination:
         floor = max(4.0 * n * EPS, relative)
         return max(self.tolerance, floor), floor, noise
 
-    def certificate(self, numbers, measures, direction, tolerance):
-        """The Certificate. numbers, measures: of NUMBERS without the last, and MEASURES, in the user's units."""
-        verdict, bound, index, n_products, tried = numbers
-        least, error, lower, failure, norm = measures
-        return Certificate(
-            VERDICTS[verdict],
-            least,
-            BOUNDS[bound],
-            lower,
-            failure,
-            error,
-            direction if bound >= EXACT else None,
-            index if index >= 0 else None,
-            norm,
-            tolerance,
-            n_products,
-            self.seed,
-            tried,
-            self.escape if self.leaving else None,
-        )
+    def about(self, tolerance):
+        """(tolerance, seed, escape): what a Certificate says of how it came about."""
+        return tolerance, self.seed, self.escape if self.leaving else None
 
     def looking(self, n, rows, typed):
         """The same for compiled code and runs of n variables in a workspace of so many rows, in native form."""
@@ -277,6 +260,29 @@ class Examination:
             entry, self.leave, self.exact, self.steps, room, self.leaving, self.max_escapes, self.seed,
             *self.limits(n, typed),
         ))  # fmt: skip
+
+
+def certificate(numbers, measures, direction, about):
+    """The Certificate. numbers, measures: of NUMBERS without the last, and MEASURES, in the user's units."""
+    verdict, bound, index, n_products, tried = numbers
+    least, error, lower, failure, norm = measures
+    tolerance, seed, escape = about
+    return Certificate(
+        VERDICTS[verdict],
+        least,
+        BOUNDS[bound],
+        lower,
+        failure,
+        error,
+        direction if bound >= EXACT else None,
+        index if index >= 0 else None,
+        norm,
+        tolerance,
+        n_products,
+        seed,
+        tried,
+        escape,
+    )
 
 
 def most_products(n, room, steps, counts):
@@ -371,10 +377,10 @@ def look_at_item(scratch, control_address, x, fun_grad, second, address, item, l
 class Noted:
     """What was noted of B problems of n variables; noted[i] is the Certificate of problem i, or None."""
 
-    def __init__(self, B, n, tolerance, examine):
+    def __init__(self, B, n, about):
         self.numbers = np.full((B, len(NUMBERS)), NOT_LOOKED_AT, np.int64)
         self.measures, self.directions = np.full((B, len(MEASURES)), math.nan), np.full((B, n), math.nan)
-        self.tolerance, self.examine = tolerance, examine
+        self.about = about
         self.native = Native((self.numbers, self.measures, self.directions))
 
     def __getitem__(self, i):
@@ -382,7 +388,7 @@ class Noted:
         if numbers[0] == NOT_LOOKED_AT:
             return None
         measures, direction = self.measures[i].tolist(), self.directions[i].copy()
-        return self.examine.certificate(numbers[:-1], measures, direction, self.tolerance)
+        return certificate(numbers[:-1], measures, direction, self.about)
 
     def arrays(self):
         """(verdict, lambda_min, lower, norm, index, nescape), each an array with an entry a problem."""
