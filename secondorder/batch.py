@@ -142,8 +142,8 @@ def minimize_batch(
     """Minimize many functions of the same form, each from its own start and with its own data.
 
     Each problem takes its own path, stops when it is done and has its own status; what comes out has the same bits as
-    from `minimize` problem by problem, for any number of threads. What a single call costs beside the solver is paid
-    once for all.
+    from `minimize` problem by problem with ``second_order=False``, for any number of threads. So success means a small
+    gradient: `classify` tells minima from saddles. What a single call costs beside the solver is paid once for all.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def least_squares(
     r"""Minimize a sum of squares, or of a robust loss, of residuals: 1/2 sum f_scale^2 rho((r_i(x) / f_scale)^2).
 
     The names are those of `scipy.optimize.least_squares`. Jacobians are exact by default, generated from the source of
-    residual.
+    residual. A stationary point may be a saddle of the cost, which J can't show: `classify` does.
 
     Parameters
     ----------
