@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -333,6 +334,19 @@ def test_a_progress_bar_without_tqdm_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     with pytest.raises(ImportError, match=r"needs tqdm: pip install 'secondorder\[progress\]'"):
         so.fit(RISK, START, epochs=1, progress=True)
+
+
+def test_a_progress_bar_counts_epochs(monkeypatch):
+    counted = []
+
+    def bar(numbers, unit):
+        for k in numbers:
+            yield k
+            counted.append((k, unit))
+
+    monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=bar))
+    so.fit(RISK, START, epochs=3, progress=True)
+    assert counted == [(0, "epoch"), (1, "epoch"), (2, "epoch")]
 
 
 def test_data_of_one_and_of_three_arrays():
