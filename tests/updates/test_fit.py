@@ -425,3 +425,8 @@ def test_a_term_that_cannot_be_compiled_runs_in_python():
     with pytest.warns(RuntimeWarning):
         found = so.fit(rows, np.zeros(2), "sgd", options={"lr": 0.25}, batch_size=3, epochs=40)
     assert np.allclose(found.x, [2.0, 3.0], atol=1e-5)
+    if os.name == "posix":
+        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            so.fit(rows, np.zeros(2), "sgd", options={"lr": 0.25}, batch_size=3, epochs=10**6, time_limit=60.0)
+        assert caught.value.fitted.steps > 10 and np.allclose(caught.value.fitted.x, [2.0, 3.0], atol=1.5)
