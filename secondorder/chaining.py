@@ -2,6 +2,8 @@
 
 import time
 
+import numpy as np
+
 from secondorder.minimize import attach, check_functions, find_plan, minimize, start_vector
 from secondorder.status import CALLBACK, CANCELLED, EVALUATION_ERROR, UNBOUNDED
 
@@ -50,9 +52,10 @@ def chain(
     -------
     OptimizeResult
         The fields of the last stage's result, but for ``nit``, ``nfev``, ``njev``, ``nhev``, ``nrestart``, ``nskip``,
-        ``nescape`` and ``elapsed``, which are those of the whole chain; ``history`` is left to the stages. With one
-        further field: ``stages``, the results of the stages that ran, in order. Each stage evaluates f and its
-        gradient where it begins, which counts.
+        ``nescape`` and ``elapsed``, which are those of the whole chain. With one further field: ``stages``, the results
+        of the stages that ran, in order. Each stage evaluates f and its gradient where it begins, which counts.
+        ``history`` is that of the whole chain too, counts carried over, if all stages that ran have one; the first row
+        of a stage is where it begins.
 
     Raises
     ------
@@ -145,6 +148,18 @@ def uses_second_derivatives(k, method, options, x, tol, second_order):
     return "hvp" in plan.needs or "hess" in plan.needs
 
 
+def joined_history(stages):
+    """The rows of all stages, whose counts go on from those of the stages before."""
+    rows = {name: [] for name in stages[0].history}
+    before = dict.fromkeys(COUNTS, 0)
+    for stage in stages:
+        for name, values in stage.history.items():
+            rows[name].append(values + before[name] if name in before else values)
+        for name in before:
+            before[name] += stage.get(name, 0)
+    return {name: np.concatenate(values) for name, values in rows.items()}
+
+
 def joined(stages, begun):
     """The result of the chain."""
     last = stages[-1]
@@ -153,5 +168,7 @@ def joined(stages, begun):
     for name in COUNTS:
         if any(name in stage for stage in stages):
             result[name] = sum(stage.get(name, 0) for stage in stages)
+    if all("history" in stage for stage in stages):
+        result["history"] = joined_history(stages)
     result.update(elapsed=time.perf_counter() - begun, stages=tuple(stages))
     return result

@@ -11,7 +11,7 @@ from secondorder import control as c
 from secondorder.backends import updates as backend
 from secondorder.finite_sum import FiniteSum
 from secondorder.jit import Native
-from secondorder.minimize import start_vector
+from secondorder.minimize import interruptible, start_vector
 from secondorder.objective import typed_objective
 from secondorder.options import check, lookup, refuse_unknown
 from secondorder.schedules import as_schedule
@@ -175,7 +175,7 @@ def fit(
     run = Run(finite_sum, start_vector(x0), steps, numbers, shuffle, drop_last)
     steps.begin(run, overlap, reduction)
     try:
-        return run(validation, callback, bars(numbers.epochs, progress))
+        return run.through(bars(numbers.epochs, progress), validation, callback)
     finally:
         run.close()
 
@@ -370,7 +370,11 @@ class Run:
         self.good = x.copy()  # x before the last epoch
         self.best, self.kept, self.since = math.inf, x.copy(), 0  # of validation
 
-    def __call__(self, validation, callback, numbers):
+    def __call__(self):
+        """The steps of an epoch; the mean of f over them."""
+        return self.steps.epoch(self)
+
+    def through(self, numbers, validation, callback):
         """All epochs."""
         if validation is not None:
             self.history["validation"] = []
@@ -393,7 +397,7 @@ class Run:
         """Make the steps of epoch k; why the run ends with it, as (word, sentence), or None."""
         self.numbers[e.SEED] = (self.options.seed * 1_000_003 + k) % 2**62 if self.shuffled else -1
         before, done = self.x.copy(), self.numbers[e.K]
-        self.history["loss"].append(self.steps.epoch(self))
+        self.history["loss"].append(self() if self.typed.in_python is None else interruptible(self))
         self.history["seconds"].append(time.perf_counter() - begun)
         reason = self.counts[c.STOP]
         if reason == SIGNAL:

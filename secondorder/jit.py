@@ -14,7 +14,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     local_floats, local_integers, local_booleans    small arrays on the stack
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
-    touch(address)          the byte there is read, so that its cache line is near
+    prefetch, touch         an address's cache line is asked for; the byte there is read, so that it is near
     plus(a, b)              a + b, which LLVM may put in another order with other such additions
     fixed_tuple(a, n)       the first n elements of an array as a tuple; n is known when it is compiled
 
@@ -736,6 +736,9 @@ if JIT_DISABLED:
         """a b + c."""
         return a * b + c
 
+    def prefetch(address):
+        """Nothing."""
+
     def touch(address):
         """Nothing."""
 
@@ -800,6 +803,20 @@ else:
             return builder.call(builder.module.declare_intrinsic("llvm.fmuladd", [double], kind), args)
 
         return f8(f8, f8, f8), codegen
+
+    @intrinsic
+    def prefetch(typingctx, address):
+        """Ask for the cache line at an address; the processor may be too busy to do it."""
+
+        def codegen(context, builder, sig, args):
+            word, pointer = ir.IntType(32), cgutils.voidptr_t
+            kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+            function = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+            # to read, into the second-level cache, data
+            builder.call(function, [builder.inttoptr(args[0], pointer), word(0), word(2), word(1)])
+            return context.get_dummy_value()
+
+        return types.void(intp), codegen
 
     @intrinsic
     def touch(typingctx, address):

@@ -141,7 +141,22 @@ def test_second_derivatives_are_for_the_stages_that_use_them():
         so.chain(fun, START, [("bfgs", {"maxiter": 2}), "l-bfgs"], hess=hess)
 
 
-def test_history_is_the_stages_own():
+def test_a_history_goes_on_from_stage_to_stage_with_its_counts():
+    stages = [(method, options | {"history": True}) for method, options in STAGES]
+    chained, expected = so.chain(rosenbrock, START, stages, args=(100.0,)), one_by_one(stages)
+    rows = [stage.nit + 1 for stage in expected]
+    assert [len(values) for values in chained.history.values()] == [sum(rows)] * len(expected[0].history)
+    for name in ("nit", "nfev", "njev"):
+        before = np.cumsum([0, *(stage[name] for stage in expected)])
+        parts = np.split(chained.history[name], np.cumsum(rows)[:-1])
+        for part, stage, offset in zip(parts, expected, before):
+            assert np.array_equal(part, stage.history[name] + offset), name
+        assert chained.history[name][-1] == chained[name]
+        assert np.all(np.diff(chained.history[name]) >= 0)
+    assert np.array_equal(chained.history["fun"], np.concatenate([stage.history["fun"] for stage in expected]))
+
+
+def test_where_not_all_stages_have_a_history_it_is_their_own():
     result = so.chain(rosenbrock, START, [("bfgs", {"maxiter": 3}), ("l-bfgs", {"history": True})], args=(100.0,))
     assert "history" not in result and len(result.stages[1].history["fun"]) == result.stages[1].nit + 1
 

@@ -72,10 +72,8 @@ def start(options):
 def rule(x, g, b, r, lr, kappa, shrink, smoothing, rest, least):
     """(x, b, r) after a step."""
     product = b * g
-    if product > 0:
-        r = r + kappa
-    if product < 0:
-        r = larger(least, shrink * r)
+    grown, fallen = r + kappa, larger(least, shrink * r)
+    r = grown if product > 0 else (fallen if product < 0 else r)
     return x - (lr * r) * g, average(b, g, smoothing, rest), r
 
 

@@ -77,10 +77,8 @@ def rule(x, g, m, v, step, beta1, rest1, rest2, inner, eps_root, eps):
     m = average(m, g, beta1, rest1)
     square = g * g
     change = rest2 * square
-    if v > square:
-        v = v - change
-    elif v < square or square != square:
-        v = v + change
+    # != also where either is nan, which then shows in v
+    v = v - change if v > square else (v + change if v != square else v)
     return x - step * m / (math.sqrt(inner * v + eps_root) + eps), m, v
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -335,6 +336,19 @@ def test_a_progress_bar_without_tqdm_says_how_to_get_it(monkeypatch):
         so.fit(RISK, START, epochs=1, progress=True)
 
 
+def test_a_progress_bar_counts_epochs(monkeypatch):
+    counted = []
+
+    def bar(numbers, unit):
+        for k in numbers:
+            yield k
+            counted.append((k, unit))
+
+    monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=bar))
+    so.fit(RISK, START, epochs=3, progress=True)
+    assert counted == [(0, "epoch"), (1, "epoch"), (2, "epoch")]
+
+
 def test_data_of_one_and_of_three_arrays():
     one = so.FiniteSum(lambda x, a: (x[0] - a) ** 2, np.arange(5.0))
     assert so.minimize(one, [0.0]).x[0] == pytest.approx(2.0)
@@ -411,3 +425,8 @@ def test_a_term_that_cannot_be_compiled_runs_in_python():
     with pytest.warns(RuntimeWarning):
         found = so.fit(rows, np.zeros(2), "sgd", options={"lr": 0.25}, batch_size=3, epochs=40)
     assert np.allclose(found.x, [2.0, 3.0], atol=1e-5)
+    if os.name == "posix":
+        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            so.fit(rows, np.zeros(2), "sgd", options={"lr": 0.25}, batch_size=3, epochs=10**6, time_limit=60.0)
+        assert caught.value.fitted.steps > 10 and np.allclose(caught.value.fitted.x, [2.0, 3.0], atol=1.5)
