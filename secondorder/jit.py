@@ -71,7 +71,7 @@ PARALLEL = FLAGS | {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper
 BRIDGE = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # may allocate: the user's side
 CALLED = FLAGS | {"no_cfunc_wrapper": True}  # called from Python, and may allocate
 TRAMPOLINE = BRIDGE | {"pipeline_class": KernelCompiler}  # the same for code of ours
-SHARED = BRIDGE | _THREADS  # the same with threads
+THREADED = BRIDGE | _THREADS  # the same with threads
 
 
 def leaf(function):

@@ -120,3 +120,23 @@ def test_gradients_by_differences_are_taken_where_they_are_asked_for():
     exact = so.minimize(risk, W, method="bfgs")
     assert by_differences.derivatives == "3-point differences" and exact.derivatives == "exact"
     assert np.allclose(by_differences.x, exact.x, atol=1e-6)
+
+
+def test_a_term_without_a_derivative_rule_is_compiled_all_the_same():
+    def distance(w, row):
+        s = 0.0
+        for v in np.sort(w - row):
+            s += v * v
+        return s
+
+    with pytest.warns(RuntimeWarning, match="'sort' has no derivative rule"):
+        found = so.minimize(so.FiniteSum(distance, X), np.zeros(WIDTH), method="bfgs")
+    assert found.success and found.backend == "compiled" and found.derivatives == "2-point differences"
+    assert np.allclose(found.x, X.mean(axis=0), atol=1e-6)
+
+
+def test_a_gradient_of_one_s_own_gets_the_data():
+    risk = so.FiniteSum(lambda w, row: np.dot(w - row, w - row), X)
+    found = so.minimize(risk, np.zeros(WIDTH), jac=lambda w, X: 2.0 * (w - np.sum(X, axis=0) / len(X)), method="bfgs")
+    assert found.success and found.derivatives == "given"
+    assert np.allclose(found.x, X.mean(axis=0), atol=1e-8)

@@ -13,7 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from secondorder.jit import FUN, FUN_GRAD, HVP, SHARED, TRAMPOLINE, arguments, inlined, prange, register_jitable, typed
+from secondorder.jit import (
+    FUN,
+    FUN_GRAD,
+    HVP,
+    THREADED,
+    TRAMPOLINE,
+    arguments,
+    inlined,
+    prange,
+    register_jitable,
+    typed,
+)
 
 CHUNKS = 64  # at most
 ROWS = 256  # of a chunk, at least
@@ -180,7 +191,7 @@ def value(part, regularizer, kind, threads, key):
                 values[c] = part(x, *chunk(data, c, chunks))
         return mean(values, rows) + regularizer(x)
 
-    return typed(fun, FUN, f"{key} {threads}", SHARED if threads else TRAMPOLINE)
+    return typed(fun, FUN, f"{key} {threads}", THREADED if threads else TRAMPOLINE)
 
 
 def gradient(part, regularizer, kind, threads, key):
@@ -201,7 +212,7 @@ def gradient(part, regularizer, kind, threads, key):
         add_means(parts, rows, g)
         return mean(values, rows) + f
 
-    return typed(fun_grad, FUN_GRAD, f"{key} {threads}", SHARED if threads else TRAMPOLINE)
+    return typed(fun_grad, FUN_GRAD, f"{key} {threads}", THREADED if threads else TRAMPOLINE)
 
 
 def product(part, regularizer, kind, threads, key):
@@ -222,4 +233,4 @@ def product(part, regularizer, kind, threads, key):
         add_means(parts, rows, out)
         return 0.0
 
-    return typed(hvp, HVP, f"{key} {threads}", SHARED if threads else TRAMPOLINE)
+    return typed(hvp, HVP, f"{key} {threads}", THREADED if threads else TRAMPOLINE)
