@@ -1,4 +1,4 @@
-"""docs/differentiable.md is true: its programs print what it shows, its table of functions is the code's."""
+"""The pages in docs are true: their programs print what they show, their tables are the code's."""
 
 import contextlib
 import io
@@ -10,22 +10,22 @@ import pytest
 
 from secondorder.derivatives.autodiff.numpy_functions import FUNCTION_ROWS, METHOD_ROWS
 
-PATH = pathlib.Path(__file__).parents[1] / "docs" / "differentiable.md"
-TEXT = PATH.read_text(encoding="utf-8")
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
+TEXTS = {page: (DOCS / f"{page}.md").read_text(encoding="utf-8") for page in ("differentiable", "batches")}
 
 
-def blocks(language):
+def blocks(page, language):
     """[(text, line)] of the fenced blocks of a language, in order."""
-    found = re.finditer(rf"^```{language}\n(.*?)^```", TEXT, re.M | re.S)
-    return [(match[1], TEXT.count("\n", 0, match.start(1))) for match in found]
+    text = TEXTS[page]
+    found = re.finditer(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    return [(match[1], text.count("\n", 0, match.start(1))) for match in found]
 
 
-@pytest.fixture(scope="module")
-def printed():
+def printed(page):
     """What the programs print, run in order in one namespace; each is a file, for their source to be read."""
-    names, outputs = {"__name__": "differentiable"}, []
-    for text, line in blocks("python"):
-        out, file = io.StringIO(), f"<differentiable.md, line {line}>"
+    names, outputs = {"__name__": page}, []
+    for text, line in blocks(page, "python"):
+        out, file = io.StringIO(), f"<{page}.md, line {line}>"
         linecache.cache[file] = (len(text), None, text.splitlines(True), file)
         with contextlib.redirect_stdout(out):
             exec(compile(text, file, "exec"), names)
@@ -33,10 +33,11 @@ def printed():
     return outputs
 
 
-def test_programs_print_what_is_shown(printed):
-    shown = [text for text, _ in blocks("text")]
-    assert len(printed) == len(shown)
-    for text, expected in zip(printed, shown):
+@pytest.mark.parametrize("page", TEXTS)
+def test_programs_print_what_is_shown(page):
+    found, shown = printed(page), [text for text, _ in blocks(page, "text")]
+    assert len(found) == len(shown)
+    for text, expected in zip(found, shown):
         assert text.startswith(expected.rstrip("\n")), text
 
 
@@ -47,8 +48,8 @@ def group(function):
 
 
 def test_the_table_of_functions_is_the_codes():
-    rows = {}
-    for line in TEXT[TEXT.index("| of | functions |") :].split("\n\n")[0].splitlines()[2:]:
+    rows, text = {}, TEXTS["differentiable"]
+    for line in text[text.index("| of | functions |") :].split("\n\n")[0].splitlines()[2:]:
         of, names = (cell.strip() for cell in line.strip("|").split("|"))
         rows[of] = names.split(", ")
     expected = {"methods of arrays": sorted(METHOD_ROWS)}
@@ -61,4 +62,4 @@ def test_the_table_of_functions_is_the_codes():
 
 def test_every_public_derivative_is_in_the_table():
     for name in ("grad", "value_and_grad", "hvp", "hessian", "jvp", "vjp", "jacobian", "gauss_newton"):
-        assert f"| `so.{name}(" in TEXT
+        assert f"| `so.{name}(" in TEXTS["differentiable"]
