@@ -110,6 +110,19 @@ def rosenbrock(x, g):
 
 
 @njit
+def rosenbrock_hess(x, H):
+    """Its Hessian."""
+    n = x.shape[0]
+    for i in range(n):
+        for j in range(n):
+            H[i, j] = 0.0
+    for i in range(n - 1):
+        H[i, i] += 2.0 - 400.0 * (x[i + 1] - 3.0 * x[i] * x[i])
+        H[i, i + 1] = H[i + 1, i] = -400.0 * x[i]
+        H[i + 1, i + 1] += 200.0
+
+
+@njit
 def rosenbrock_value(x):
     """The same, for exact second derivatives."""
     f = 0.0
@@ -128,16 +141,19 @@ def value_and_gradient(x):
 def starts(B, report):
     """Rosenbrock from many starts."""
     X0 = np.array([-1.2, 1.0, -1.2, 1.0]) + 0.2 * np.random.default_rng(0).standard_normal((B, 4))
-    for method, fun in (
-        ("l-bfgs", so.Objective(rosenbrock)),
-        ("bfgs", so.Objective(rosenbrock)),
-        ("newton", rosenbrock_value),
+    for method, fun, more in (
+        ("l-bfgs", so.Objective(rosenbrock), ""),
+        ("bfgs", so.Objective(rosenbrock), ""),
+        ("newton", so.Objective(rosenbrock, hess=rosenbrock_hess), ""),
+        ("newton", rosenbrock_value, ", derivatives generated"),
     ):
         so.minimize_batch(fun, X0[:4], method=method)
         for workers in (1, 2):
             found = so.minimize_batch(fun, X0, method=method, workers=workers)
             taken = best(lambda m=method, f=fun, w=workers: so.minimize_batch(f, X0, method=m, workers=w))
-            report("rosenbrock", f"{method}, {workers} thread(s)", B, taken, f"{found.nfev.mean():.1f} evaluations")
+            report(
+                "rosenbrock", f"{method}{more}, {workers} thread(s)", B, taken, f"{found.nfev.mean():.1f} evaluations"
+            )
     value_and_gradient(X0[0])
     options = {"gtol": 1e-6, "ftol": 0.0}
     loop = best(lambda: [

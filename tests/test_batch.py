@@ -332,6 +332,12 @@ def test_ctrl_c_ends_all_workers_and_keeps_what_is_done(workers):
     assert out.strip() == "[0, 0, 0, 130, 130, 130, 130, 130]"
 
 
+def test_a_bar_shows_progress(capsys):
+    pytest.importorskip("tqdm")
+    minimize_batch(ROSENBROCK_SUM, starts(50), progress=True)
+    assert "50/50" in capsys.readouterr().err
+
+
 def test_progress_counts_the_problems_done():
     seen = []
     minimize_batch(ROSENBROCK_SUM, starts(50), progress=seen.append, workers=2)

@@ -118,6 +118,54 @@ def test_a_compiled_model_and_integers_will_do():
     assert np.allclose(result.x, [[1.0, 1.0], [5.0, -2.0]])
 
 
+def touchy(p, t, y):
+    """Raises for one set of data, and takes long."""
+    if y[0] > 50.0:
+        raise ValueError("not these data")
+    r, s = np.empty(len(t)), 0.0
+    for k in range(20_000):
+        s += np.sin(k * p[0])
+    for i in range(len(t)):
+        r[i] = p[0] * t[i] + p[1] - y[i] + 0.0 * s
+    return r
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_exception_ends_its_own_fit_or_all(workers):
+    Y = np.ones((6, 3)) * np.arange(6.0)[:, None]
+    Y[3] = 99.0
+    given = {"jac": "2-point", "args": (np.arange(3.0), Y), "workers": workers}
+    result = least_squares_batch(touchy, [1.0, 1.0], options={"on_error": "return"}, **given)
+    assert result.status.tolist() == [0, 0, 0, 6, 0, 0]
+    assert list(result.errors) == [3]
+    assert np.isinf(result.covariance[3]).all() or np.isnan(result.covariance[3]).all()
+    with pytest.raises(ValueError, match="not these data") as caught:
+        least_squares_batch(touchy, [1.0, 1.0], **given)
+    assert caught.value.optimize_result.status[3] == 6
+
+
+def test_generated_residuals_raise_what_the_users_do():
+    Y = np.ones((3, 3))
+    Y[1] = 99.0
+    given = {"args": (np.arange(3.0), Y), "batched": (False, True), "options": {"on_error": "return"}}
+    result = least_squares_batch(touchy, [1.0, 1.0], **given)
+    assert result.derivatives == "exact"
+    assert result.status.tolist() == [0, 6, 0]
+    assert "not these data" in str(result.errors[1])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_time_limit_holds_for_all_fits_and_progress_counts_them(workers):
+    Y, seen = np.ones((400, 3)), []
+    given = {"jac": "2-point", "args": (np.arange(3.0), Y), "workers": workers, "progress": seen.append}
+    least_squares_batch(touchy, [1.0, 1.0], **given | {"args": (np.arange(3.0), Y[:2])})
+    assert seen[-1] == 2
+    result = least_squares_batch(touchy, [1.0, 1.0], options={"time_limit": 0.02}, **given)
+    assert set(result.status.tolist()) <= {0, 5}
+    assert (result.status == 5).sum() >= 200
+    assert np.isnan(result.covariance[result.status == 5][-1]).all()
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [

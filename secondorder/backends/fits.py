@@ -10,8 +10,8 @@ import threading
 
 import numpy as np
 
+from secondorder.backends import serial
 from secondorder.backends.serial import (
-    _NO_TRACE,
     _START,
     MAX_KEPT,
     OUTCOME,
@@ -37,7 +37,6 @@ from secondorder.control import (
     SCALE,
     STEP,
     X_TOL,
-    Control,
     F,
     look_around,
 )
@@ -65,7 +64,6 @@ from secondorder.jit import (
     tuple_type,
     vector,
 )
-from secondorder.linalg.chunks import CHUNKS
 from secondorder.linalg.vectors import norm_inf, scale
 from secondorder.result import OptimizeResult
 
@@ -171,20 +169,17 @@ class Plan:
         return bytes(numbers)
 
 
-class Space:
-    """Workspace and control block of one run, of arbitrary contents, also in native form."""
+class Space(serial.Space):
+    """The same with rows of length m, `fit`."""
 
-    def __init__(self, work, fit, length):
-        self.sizes = work, fit, length
-        self.work, self.fit, self.memory = make_workspace(work, fit, length)
-        self.g = self.work[0]
-        self.counts, self.values, self.numbers = control_numbers()
-        self.best, self.sums = np.empty(work[1]), np.empty(CHUNKS)
-        self.scratch, self.control = Native((self.work, self.fit, self.memory)), self.control_block(_NO_TRACE)
+    def make(self, *sizes):
+        """work, fit, memory."""
+        return make_workspace(*sizes)
 
-    def control_block(self, trace):
-        """The control block with this trace."""
-        return Native(Control(self.counts, self.values, self.best, trace, self.sums))
+    @property
+    def fit(self):
+        """Rows of length m."""
+        return self.arrays[1]
 
 
 class _Idle(threading.local):

@@ -350,13 +350,17 @@ class Plan:
 class Space:
     """Workspace and control block of one run, of arbitrary contents, also in native form."""
 
-    def __init__(self, rows, n, length):
-        self.sizes = rows, n, length
-        self.work, self.memory = make_workspace(rows, n, length)
+    def __init__(self, *sizes):
+        self.sizes, self.arrays = sizes, self.make(*sizes)
+        self.work, self.memory = self.arrays[0], self.arrays[-1]
         self.g = self.work[0]
         self.counts, self.values, self.numbers = control_numbers()
-        self.best, self.sums = np.empty(n), np.empty(chunks.CHUNKS)
-        self.scratch, self.control = Native((self.work, self.memory)), self.control_block(_NO_TRACE)
+        self.best, self.sums = np.empty(self.work.shape[1]), np.empty(chunks.CHUNKS)
+        self.scratch, self.control = Native(self.arrays), self.control_block(_NO_TRACE)
+
+    def make(self, *sizes):
+        """The arrays that solvers of this kind get, work first and memory last."""
+        return make_workspace(*sizes)
 
     def control_block(self, trace):
         """The control block with this trace."""
