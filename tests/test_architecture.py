@@ -92,6 +92,7 @@ PARTS = {
         "update",
     },
     "batch": {"backends", "control", "derivatives", "jit", "kernels", "minimize", "objective", "result", "status"},
+    "device": {"backends", "control", "line_searches", "minimize", "options", "result", "status"},
     "fit_batch": {"backends", "batch", "derivatives", "jit", "least_squares", "objective", "residual", "status"},
     "kernels": {
         "backends",
