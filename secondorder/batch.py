@@ -410,7 +410,7 @@ def on_device(fun, X, args, split, method, tol, options, stream, begun):
     from secondorder import kernels  # on use: numba.cuda takes as long to import as all else
     from secondorder.backends import cuda, cuda_batch
 
-    cuda.check_available()
+    cuda.check_available("device='cuda'", "device='cpu'")
     options = dict(options or {}) | ({} if tol is None else {"gtol": tol})
     there = is_on_device(X), tuple([is_on_device(a) for a in args])
     args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])

@@ -104,7 +104,7 @@ def minimize_on_device(
         raise ValueError(f"x0 has shape {tuple(x0.shape)}; it must be (n,): take x0.ravel()")
     from secondorder.backends import cuda, cuda_solvers  # on use: numba.cuda takes as long to import as all else
 
-    cuda.check_available()
+    cuda.check_available("minimize_on_device", "minimize")
 
     # 2 the functions
     functions = (

@@ -76,7 +76,7 @@ class DeviceUpdateState(UpdateState):
     def __init__(self, update, x, stream):
         from secondorder.backends import cuda, cuda_updates  # on use: numba.cuda takes as long to import as all else
 
-        cuda.check_available()
+        cuda.check_available("an array on a device", "a copy of it in NumPy")
         self.rule, self.names = update.variant
         self.k, self.lr, self._update = 0, math.nan, update
         mask = update.mask_for(x) if update.mask is not None else NO_ROW

@@ -18,12 +18,12 @@ def is_available():
     return bool(cuda.is_available())
 
 
-def check_available():
-    """RuntimeError if there is no device, with a way out."""
+def check_available(what, instead):
+    """RuntimeError if there is no device for `what`, with a way out."""
     if not is_available():
         raise RuntimeError(
-            "device='cuda' needs an NVIDIA GPU, its driver and Numba's CUDA target: numba.cuda.is_available() says no. "
-            "device='cpu' gives the same results"
+            f"{what} needs an NVIDIA GPU, its driver and Numba's CUDA target: numba.cuda.is_available() says no. "
+            f"{instead} gives the same results"
         )
 
 

@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+from numba import cuda
 
 import secondorder as so
 from secondorder.device import ON_DEVICE
@@ -77,12 +78,13 @@ class NumPyVerbs:
 @pytest.fixture
 def without_device(monkeypatch):
     """The backend on vectors of NumPy."""
-    from secondorder.backends import cuda, cuda_solvers
+    from secondorder.backends import cuda as backend
+    from secondorder.backends import cuda_solvers
 
     def device_array(n, dtype, stream):
         return np.full(n, np.nan, dtype)
 
-    monkeypatch.setattr(cuda, "check_available", lambda: None)
+    monkeypatch.setattr(backend, "check_available", lambda what, instead: None)
     monkeypatch.setattr(cuda_solvers, "Verbs", NumPyVerbs)
     arrays = types.SimpleNamespace(device_array=device_array, to_device=lambda array, stream: array.copy())
     monkeypatch.setattr(cuda_solvers, "cuda", arrays)
@@ -102,6 +104,18 @@ def hvp(x, v, out, a):
     out[:] = 0.0
     out[:-1] = (12.0 * a * x[:-1] ** 2 - 4.0 * a * x[1:] + 2.0) * v[:-1] - 4.0 * a * x[:-1] * v[1:]
     out[1:] += 2.0 * a * v[1:] - 4.0 * a * x[:-1] * v[:-1]
+
+
+@pytest.mark.skipif(cuda.is_available(), reason="there is a device")
+def test_without_a_device_there_is_an_error_with_a_way_out():
+    with pytest.raises(RuntimeError, match=r"minimize_on_device needs an NVIDIA GPU.*minimize gives the same results"):
+        so.minimize_on_device(fun_grad, np.ones(3), (1.0,))
+    elsewhere = types.SimpleNamespace(__cuda_array_interface__={}, shape=(3,), dtype=np.float64)
+    with pytest.raises(RuntimeError, match=r"an array on a device needs.*a copy of it in NumPy"):
+        so.Adam().init(elsewhere)
+    many = np.ones((5000, 2))
+    found = so.minimize_batch(so.Objective(fun_grad), many, (1.0,), device="auto", options={"maxiter": 0})
+    assert found.backend != "cuda"
 
 
 @pytest.mark.parametrize("n", [2, 30])
