@@ -165,8 +165,12 @@ def notifier(callback):
     def notify(run):
         values = run.unscaled_values()
         state = OptimizeResult(
-            x=run.x, fun=values[F], nit=int(run.counts[N_ITER]), nfev=int(run.counts[N_FUN]), optimality=values[GNORM]
-        )  # fmt: skip
+            x=run.point(),
+            fun=values[F],
+            nit=int(run.counts[N_ITER]),
+            nfev=int(run.counts[N_FUN]),
+            optimality=values[GNORM],
+        )
         try:
             callback(state)
         except StopIteration:

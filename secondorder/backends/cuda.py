@@ -6,7 +6,7 @@ runs there is in the files named after this one: batches, steps of update rules,
 
 import operator
 
-from numba import config, cuda, types
+from numba import config, cuda, float64, types  # noqa: F401 - float64 for kernels
 from numba.core.typing.templates import AbstractTemplate, signature
 
 WARP = 32  # threads that run together; problems that are neighbours in memory

@@ -26,9 +26,11 @@ from secondorder.control import (
     GRAD_PER_PRODUCT,
     IN_UNITS_OF_F,
     LEFT_BEST,
+    MAX_ITER,
     SCALE,
     STOP,
     TRACE,
+    X_ROW,
     Control,
     F,
     value_and_gradient,
@@ -71,7 +73,9 @@ def retargeted(function, verbs, made=None):
         made[plain] = types.FunctionType(plain.__code__, new, plain.__name__, plain.__defaults__, plain.__closure__)
         for word in names_in(plain.__code__):
             value = new.get(word)
-            if value is math:
+            if f"{plain.__module__}.{word}" in verbs:
+                new[word] = verbs[f"{plain.__module__}.{word}"]
+            elif value is math:
                 new[word] = ARITHMETIC
             elif word in JIT:
                 new[word] = JIT[word]
@@ -145,19 +149,25 @@ class Run:
         given = x0 if isinstance(x0, np.ndarray) else flat("x0", device_array_of("x0", x0))
         self.n = n = int(given.shape[0])
         self.dtype = given.dtype if given.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-        self.verbs = Verbs(n, self.stream)
+        rows = module.n_work(n, parsed.method)
+        self.verbs = Verbs(n, self.stream, sums=rows + 4)
         self.x = self.new()
         if isinstance(x0, np.ndarray):
             given = cuda.to_device(np.ascontiguousarray(x0, self.dtype), stream=self.stream)
         self.verbs.copy(given, self.x)
-        self.work = Rows(module.n_work(n, parsed.method), self.new)
+        self.text = getattr(module, "solve_long", module.solve) if n >= chunks.LONG else module.solve
+        self.matrix = None
+        self.work = Rows(rows, self.new)
+        if self.text is not module.solve:  # it combines rows by their numbers
+            self.matrix = cuda.device_array((rows, n), self.dtype, stream=self.stream)
+            self.work.rows.update({k: self.matrix[k] for k in range(rows)})
         self.memory = np.empty(module.n_memory(n, parsed.method))
         self.counts, self.values, numbers = serial.control_numbers()
         numbers[:] = serial.control_start(parsed.run, n)
         if parsed.run.time_limit < math.inf:
             self.counts[DEADLINE] = time.monotonic_ns() + int(1e9 * min(parsed.run.time_limit, 1e9))
-        rows = min(int(parsed.run.maxiter if parsed.run.maxiter >= 0 else 10000) + 1, serial.MAX_TRACE)
-        self.trace = np.empty((rows if parsed.run.history else 0, len(TRACE)))
+        most = min(int(self.counts[MAX_ITER]) + 1, serial.MAX_TRACE) if parsed.run.history else 0
+        self.trace = np.empty((most, len(TRACE)))
         self.control = Control(self.counts, self.values, self.new(), self.trace, np.empty(chunks.CHUNKS))
         self.fun_grad, self.hvp = functions
         self.table = self.verbs_by_name()
@@ -181,11 +191,21 @@ class Run:
             "secondorder.control.move": verbs.move,
             "secondorder.line_searches.memory.change2": verbs.distance2,
             "secondorder.methods.region.same": verbs.same,
+            "secondorder.methods.l_bfgs._change_at": lambda address: self.change,
+            "secondorder.methods.l_bfgs._combine_at": lambda address: self.combine,
             "secondorder.subproblems.preconditioner.weighted": verbs.weighted,
             "secondorder.subproblems.preconditioner.learn_from": verbs.learn_from,
             "secondorder.subproblems.perturbation.in_ball": self.in_ball,
             "secondorder.jit.call_product": call_product,
         }
+
+    def change(self, work, *arguments):
+        """`linalg.chunks.change` of long vectors."""
+        return self.verbs.change(self.matrix, *arguments)
+
+    def combine(self, work, *arguments):
+        """`linalg.chunks.combine` of long vectors."""
+        return self.verbs.combine(self.matrix, *arguments)
 
     def in_ball(self, seed, stream, radius, xi):
         """`subproblems.perturbation.in_ball`: the same numbers, each thread's from where its entries begin."""
@@ -249,7 +269,7 @@ class Run:
         search = parsed.line_search
         if search is not None:
             search = retargeted(getattr(search, "search", search), self.table, made)
-        solver = retargeted(module.solve, self.table, made)
+        solver = retargeted(self.text, self.table, made)
         reason = solver(
             *functions, search, parsed.search, parsed.method, self.x, self.work, self.memory, self.control, None
         ).reason
@@ -272,7 +292,15 @@ class Run:
             self.verbs.copy(self.control.best, self.x)
             self.counts[LEFT_BEST] = 0
             self.values[F], self.values[GNORM] = self.values[F_BEST], math.nan
-            self.verbs.fill(math.nan, self.work[0])
+            self.verbs.fill(math.nan, self.work[int(self.counts[G_ROW])])
+        elif self.counts[X_ROW]:
+            self.verbs.copy(self.point(), self.x)
+        self.counts[X_ROW] = 0
+
+    def point(self):
+        """Where x is while the solver runs or was interrupted."""
+        row = int(self.counts[X_ROW])
+        return self.work[row] if row else self.x
 
     def gradient(self, counts, values):
         """The gradient at x in the user's units, on the device."""

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from secondorder.backends.cuda import SIMULATED, cuda, types, wait
+from secondorder.backends.cuda import SIMULATED, cuda, float64, types, wait
 from secondorder.jit import inlined
 from secondorder.linalg.chunks import larger
 from secondorder.linalg.random_vector import FACTOR_1, FACTOR_2, MODULUS_1, MODULUS_2, jump, normal
@@ -22,6 +22,13 @@ from secondorder.subproblems.preconditioner import learnt
 THREADS = 2 if SIMULATED else 256  # of a block; a power of two
 SHARED = 8 * THREADS  # bytes that a sum shares in a block; the simulator makes arrays of a fixed size twice, at times
 BLOCKS = 2 if SIMULATED else 512  # most blocks of a launch
+
+
+def norm_of(sums, k):
+    """sums[k], made nan where it is infinite."""
+    if not math.isfinite(sums[k]):
+        sums[k] = math.nan
+    return sums[k]
 
 
 def launch_size(n):
@@ -114,6 +121,55 @@ def total({names}, out):
     return space["total"]
 
 
+def products(work, rows, x, parts):
+    """parts[k, block] <- the block's part of work[rows[k]]'x, for as many k as the grid is high."""
+    shared = cuda.shared.array(0, float64)
+    t, b, k, s = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y, 0.0
+    row = work[rows[k]]
+    for i in range(b * THREADS + t, x.shape[0], cuda.gridDim.x * THREADS):
+        s += (1.0 * row[i]) * x[i]
+    shared[t] = s
+    cuda.syncthreads()
+    half = THREADS // 2
+    while half > 0:
+        if t < half:
+            shared[t] += shared[t + half]
+        cuda.syncthreads()
+        half //= 2
+    if t == 0:
+        parts[k, b] = shared[0]
+
+
+def fold(parts, blocks, out):
+    """out[k] <- the sum of parts[k], for as many k as the grid is high."""
+    shared = cuda.shared.array(0, float64)
+    t, k, s = cuda.threadIdx.x, cuda.blockIdx.y, 0.0
+    for i in range(t, blocks, THREADS):
+        s += parts[k, i]
+    shared[t] = s
+    cuda.syncthreads()
+    half = THREADS // 2
+    while half > 0:
+        if t < half:
+            shared[t] += shared[t + half]
+        cuda.syncthreads()
+        half //= 2
+    if t == 0:
+        out[k] = shared[0]
+
+
+def combine(work, rows, coefficients, count, out):
+    """out <- sum over k < count of coefficients[k] work[rows[k]]."""
+    for i in range(cuda.grid(1), out.shape[0], cuda.gridsize(1)):
+        s = 0.0
+        for k in range(count):
+            s += coefficients[k] * work[rows[k], i]
+        out[i] = s
+
+
+OVER_ROWS = (products, fold, combine)
+
+
 @functools.cache
 def compiled_sum(term, put_together, count, numbers=0):
     """`make_sum`, which Numba compiles at the first launch for each number type."""
@@ -200,15 +256,16 @@ def compiled_entrywise(kernel):
 class Verbs:
     """The verbs for vectors of length n, on a stream: as methods, of the names and arguments of linalg.vectors.
 
-    Scalars come back to the host, and wait for the device; what writes a vector is queued.
+    Scalars come back to the host, and wait for the device; what writes a vector is queued. sums: the most that are
+    fetched at once.
     """
 
-    def __init__(self, n, stream):
+    def __init__(self, n, stream, sums=4):
         self.n, self.stream = n, stream
         self.blocks = launch_size(n)
         self.parts = cuda.device_array(self.blocks, np.float64, stream=stream)
-        self.whole = cuda.device_array(1, np.float64, stream=stream)
-        self.found = np.empty(1)
+        self.whole, self.found = cuda.device_array(sums, np.float64, stream=stream), np.empty(sums)
+        self.of_rows = None
 
     def launch(self, kernel, *arguments):
         """Queue one of ENTRYWISE."""
@@ -217,14 +274,24 @@ class Verbs:
 
     def total(self, term, put_together, *vectors, numbers=()):
         """A sum over all entries, by two kernels."""
+        self.queue(0, term, put_together, *vectors, numbers=numbers)
+        return self.fetched(1)[0]
+
+    def queue(self, k, term, put_together, *vectors, numbers=()):
+        """Have a sum made, which `fetched` will have as number k."""
         if self.n == 0:
-            return np.float64(0.0)
+            return
         kernel = compiled_sum(term, put_together, len(vectors), len(numbers))
         kernel[self.blocks, THREADS, self.stream, SHARED](*vectors, *numbers, self.parts)
-        compiled_sum(itself, put_together, 1)[1, THREADS, self.stream, SHARED](self.parts, self.whole)
+        compiled_sum(itself, put_together, 1)[1, THREADS, self.stream, SHARED](self.parts, self.whole[k : k + 1])
+
+    def fetched(self, count):
+        """The first sums that were queued, all at once."""
+        if self.n == 0:
+            return np.zeros(count)
         self.whole.copy_to_host(self.found, stream=self.stream)
         wait(self.stream)
-        return self.found[0]
+        return self.found[:count].copy()
 
     def sum_of(self, name, *vectors):
         """One of SUMS."""
@@ -289,9 +356,40 @@ class Verbs:
 
     def move(self, x, xt):
         """x <- xt; returns (|xt - x|_inf, |xt|_inf)."""
-        step, length = self.sum_of("largest_difference", xt, x), self.sum_of("largest", xt)
+        self.queue(0, size_of_difference, larger, xt, x)
+        self.queue(1, size, larger, xt)
         self.copy(xt, x)
-        return step, length
+        return tuple(self.fetched(2))
+
+    # for l-bfgs, as linalg.chunks has them: work is a matrix on the device, rows are numbers of its rows
+
+    def change(self, work, rows, count, g, gt, sums):
+        """g <- y = gt - g; sums <- (work[rows[k]])'gt, k < count, then y'gt, y'y and |gt|_inf, which is returned."""
+        self.axpby(1.0, gt, -1.0, g, g)
+        if self.of_rows is None:
+            self.of_rows = cuda.device_array((len(rows), self.blocks), np.float64, stream=self.stream)
+        numbers = tuple([int(row) for row in rows[:count]] + [0] * (len(rows) - count))
+        if count > 0 and self.n > 0:
+            high = self.blocks, count
+            compiled_entrywise(products)[high, THREADS, self.stream, SHARED](work, numbers, gt, self.of_rows)
+            compiled_entrywise(fold)[(1, count), THREADS, self.stream, SHARED](self.of_rows, self.blocks, self.whole)
+        self.queue(count, product, add, g, gt)
+        self.queue(count + 1, product, add, g, g)
+        self.queue(count + 2, size, larger, gt)
+        sums[: count + 3] = self.fetched(count + 3)
+        return norm_of(sums, count + 2)
+
+    def combine(self, work, rows, coefficients, count, out, sums):
+        """out <- sum of coefficients[k] work[rows[k]], k < count; sums <- work[rows[0]]'out, out'out, |out|_inf."""
+        numbers = tuple([int(row) for row in rows[:count]] + [0] * (len(rows) - count))
+        weights = tuple([float(c) for c in coefficients[:count]] + [0.0] * (len(rows) - count))
+        self.launch(combine, work, numbers, weights, count, out)
+        self.queue(0, product, add, work[numbers[0]], out)
+        self.queue(1, product, add, out, out)
+        self.queue(2, size, larger, out)
+        sums[:3] = self.fetched(3)
+        norm_of(sums, 2)
+        return sums[0]
 
     def same(self, x, xt):
         """Are they equal?"""

@@ -75,6 +75,16 @@ def test_a_run_there_is_the_run_here(method):
     assert (found.backend, found.method) == ("cuda", method)
 
 
+def test_l_bfgs_of_long_vectors_is_that_of_the_cpu(monkeypatch):
+    from secondorder.linalg import chunks
+
+    monkeypatch.setattr(chunks, "LONG", 4)
+    expected, found = here("l-bfgs", maxiter=13, m=3), there("l-bfgs", maxiter=13, m=3)
+    assert [found[name] for name in COUNTS] == [expected[name] for name in COUNTS]
+    np.testing.assert_allclose(found.x.copy_to_host(), expected.x, rtol=1e-7)
+    np.testing.assert_allclose(found.jac.copy_to_host(), expected.jac, rtol=1e-6, atol=1e-7)
+
+
 @pytest.mark.parametrize("method", ["l-bfgs", "newton-cg"])
 def test_two_runs_have_the_same_bits(method):
     one, other = (there(method, maxiter=3) for _ in range(2))

@@ -16,7 +16,7 @@ from secondorder.device import ON_DEVICE
 class NumPyVerbs:
     """The verbs of backends.cuda_vectors, for vectors of NumPy."""
 
-    def __init__(self, n, stream):
+    def __init__(self, n, stream, sums):
         self.n = n
 
     def dot(self, x, y):
@@ -65,6 +65,18 @@ class NumPyVerbs:
         dp = D * p
         d = D - dp / pdp * dp + unit * (hp / php * hp)
         D[:] = np.where((d > 2.0**-52 * D) & (d < np.inf), d, D)
+
+    def change(self, work, rows, count, g, gt, sums):
+        g[:] = gt - g
+        for k in range(count):
+            sums[k] = work[int(rows[k])] @ gt
+        sums[count : count + 3] = g @ gt, g @ g, self.norm_inf(gt)
+        return sums[count + 2]
+
+    def combine(self, work, rows, coefficients, count, out, sums):
+        out[:] = sum(coefficients[k] * work[int(rows[k])] for k in range(count))
+        sums[:3] = work[int(rows[0])] @ out, out @ out, self.norm_inf(out)
+        return sums[0]
 
     def random_normal(self, a, b, size, out):
         for i in range(self.n):
@@ -130,6 +142,27 @@ def test_a_run_takes_the_steps_of_the_compiled_method(without_device, method, n)
         assert found[name] == compiled[name], name
     np.testing.assert_allclose(found.x, compiled.x, rtol=1e-7)
     np.testing.assert_allclose(found.jac, compiled.jac, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("callback", [None, lambda state: None])
+def test_l_bfgs_of_long_vectors_takes_the_steps_of_the_compiled_method(without_device, callback):
+    x0, options = np.tile([-1.2, 1.0], 1500), {"maxiter": 15}
+    compiled = so.minimize(so.Objective(fun_grad), x0, (10.0,), "l-bfgs", options=options)
+    found = so.minimize_on_device(fun_grad, x0, (10.0,), "l-bfgs", options=options, callback=callback)
+    assert (found.status, found.nit, found.nfev) == (compiled.status, compiled.nit, compiled.nfev)
+    np.testing.assert_allclose(found.x, compiled.x, rtol=1e-6)
+    np.testing.assert_allclose(found.jac, compiled.jac, rtol=1e-5, atol=1e-5)
+
+
+def test_a_callback_of_long_vectors_gets_the_iterate(without_device):
+    def callback(state):
+        g = np.empty_like(state.x)
+        assert state.fun == fun_grad(state.x, g, 10.0)
+        assert state.optimality == np.abs(g).max()
+
+    so.minimize_on_device(
+        fun_grad, np.tile([-1.2, 1.0], 1500), (10.0,), "l-bfgs", options={"maxiter": 5}, callback=callback
+    )
 
 
 @pytest.mark.parametrize("method", ON_DEVICE)

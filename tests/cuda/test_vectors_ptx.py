@@ -23,7 +23,8 @@ ENTRYWISE = {
     "random_normal": "iiiiav", "learn": "aaavvv",
 }  # fmt: skip
 SUMS = ["dot", "distance2", "largest", "largest_difference", "triple"]
-KERNELS = [*ENTRYWISE, *SUMS, *UPDATES]
+OVER_ROWS = ["products", "fold", "combine"]
+KERNELS = [*ENTRYWISE, *SUMS, *OVER_ROWS, *UPDATES]
 CASES = [(kernel, number) for kernel in KERNELS for number in NUMBERS]
 ROWS = [(*case, architecture) for case in CASES for architecture in ARCHITECTURES]
 
@@ -39,6 +40,14 @@ def source(kernel, number):
     if kernel in ENTRYWISE:
         kinds = {"v": line, "a": types.float64, "n": number, "i": types.int64}
         return getattr(cuda_vectors, kernel), types.void(*[kinds[letter] for letter in ENTRYWISE[kernel]])
+    if kernel in OVER_ROWS:
+        sums, rows = types.Array(types.float64, 2, "C"), types.UniTuple(types.int64, 22)
+        arguments = {
+            "products": (lines, rows, line, sums),
+            "fold": (sums, types.int64, types.Array(types.float64, 1, "C")),
+            "combine": (lines, rows, types.UniTuple(types.float64, 22), types.int64, line),
+        }
+        return getattr(cuda_vectors, kernel), types.void(*arguments[kernel])
     if kernel in SUMS:
         term, put_together, count = cuda_vectors.SUMS[kernel]
         made = cuda_vectors.make_sum(term, put_together, count)
@@ -86,6 +95,7 @@ def test_every_kernel_is_here():
 
     assert list(ENTRYWISE) == [kernel.__name__ for kernel in cuda_vectors.ENTRYWISE]
     assert list(cuda_vectors.SUMS) == SUMS
+    assert [kernel.__name__ for kernel in cuda_vectors.OVER_ROWS] == OVER_ROWS
 
 
 if __name__ == "__main__":
