@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from secondorder.backends import batch, serial
+from secondorder.backends import batch, is_on_device, serial
 from secondorder.derivatives.trampolines import copied
 from secondorder.jit import type_of
 from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, minimize
@@ -21,6 +21,8 @@ from secondorder.objective import Objective, typed_objective
 from secondorder.result import Certificate, OptimizeResult
 from secondorder.starts import distinct, lowest
 from secondorder.status import CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL
+
+LEAST_ON_DEVICE = 4096  # problems from which device="auto" takes a GPU; fewer leave most of its threads without work
 
 MEASURED = [Certificate._fields.index(name) for name in ("lambda_min", "lower", "norm")]
 
@@ -135,6 +137,7 @@ def minimize_batch(
     batched=None,
     workers=None,
     device="cpu",
+    stream=None,
     backend="auto",
     progress=False,
     second_order=False,
@@ -164,10 +167,15 @@ def minimize_batch(
         of one axis and length B could be either: then `batched` must say.
     workers : int, optional
         Threads; default one a core. -1, as in SciPy, is the default too.
-    device : {"cpu", "cuda"}
-        "cuda": a thread of an NVIDIA GPU for each problem. fun is then an `Objective` of functions that don't allocate,
-        or a function whose exact derivatives are generated (jac, hess and hessp are not taken); there is no time limit
-        and no progress, and results are those of the CPU to rounding. Compiled anew for each objective.
+    device : {"cpu", "cuda", "auto"}
+        "cuda": a thread of an NVIDIA GPU for each problem (docs/cuda.md). fun is then an `Objective` of functions that
+        don't allocate, or a function whose exact derivatives are generated (jac, hess and hessp are not taken); there
+        is no time limit and no progress, and results are those of the CPU to rounding. X0 and args are NumPy arrays or
+        arrays on the device, anything with ``__cuda_array_interface__``; where X0 is one, so are x and jac of the
+        result. Compiled anew for each objective. "auto": "cuda" where there is a device, no argument is for the CPU
+        alone, and there are 4096 problems or X0 is on the device; else "cpu".
+    stream : optional
+        What all work on the device is queued in: a stream of numba.cuda, CuPy or PyTorch, or its handle as an integer.
     progress : bool or callable
         True: a tqdm bar on stderr; a callable gets the number of problems done, some times a second.
     second_order : bool, "certify" or "escape"
@@ -204,8 +212,12 @@ def minimize_batch(
     if type(args) is not tuple:
         args = (args,)
     check_functions(fun, jac, hess, hessp, None, backend)
-    check_device(device)
     X, split = starts_and_split(X0, args, batched)
+    cpu_only = {"jac": jac, "hess": hess, "hessp": hessp, "workers": workers, "progress": progress or None}
+    cpu_only["second_order"] = second_order or None
+    cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
+    device = chosen_device(device, cpu_only, X, options)
+    check_places(device, stream, X0, args)
     n_workers = count_of_workers(workers)
     jac = jac.lower() if isinstance(jac, str) else jac
     for name in ("history", "disp"):
@@ -214,10 +226,8 @@ def minimize_batch(
                 f"option {name}={options[name]!r} is for single runs; use minimize for the problem in question"
             )
     if device == "cuda":
-        given = {"jac": jac, "hess": hess, "hessp": hessp, "workers": workers, "progress": progress or None}
-        given["second_order"] = second_order or None
-        refuse_on_device({name: value for name, value in given.items() if value is not None})
-        return on_device(fun, X, args, split, method, tol, options, begun)
+        refuse_on_device(cpu_only)
+        return on_device(fun, X, args, split, method, tol, options, stream, begun)
     plan = find_plan(method, tol, options, False if second_order is None else second_order)
 
     # 2 the objective
@@ -252,10 +262,34 @@ def minimize_batch(
 # ------------------------------------------------------------------------------------------------ 1 the arguments
 
 
-def check_device(device):
-    """Is this a device that there is?"""
-    if device not in ("cpu", "cuda"):
-        raise ValueError(f"device={device!r} must be 'cpu' or 'cuda'")
+def chosen_device(device, cpu_only, X, options):
+    """ "cpu" or "cuda", as asked for or for "auto". cpu_only: arguments given that have no meaning on a device."""
+    if device not in ("cpu", "cuda", "auto"):
+        raise ValueError(f"device={device!r} must be 'cpu', 'cuda' or 'auto'")
+    if device != "auto":
+        return device
+    few = len(X) < LEAST_ON_DEVICE and not is_on_device(X)
+    if cpu_only or few or not {"time_limit", "on_error"}.isdisjoint(options or ()):
+        return "cpu"
+    from secondorder.backends import cuda
+
+    return "cuda" if cuda.is_available() else "cpu"
+
+
+def check_places(device, stream, X0, args):
+    """Arrays on a GPU and a stream are for device="cuda"."""
+    if device == "cuda":
+        return
+    if stream is not None:
+        raise ValueError(f"stream={stream!r:.100} has no meaning with device='cpu'; leave it out")
+    for name, value in (("X0", X0), *[(f"args[{k}]", a) for k, a in enumerate(args)]):
+        if is_on_device(value):
+            raise TypeError(f"{name} is an array on a GPU and device is 'cpu': take device='cuda', or copy it to NumPy")
+
+
+def has_axes(value):
+    """Is this an array of at least one axis, here or on a GPU?"""
+    return (isinstance(value, np.ndarray) or is_on_device(value)) and len(value.shape) > 0
 
 
 def count_of_workers(workers):
@@ -271,8 +305,11 @@ def count_of_workers(workers):
 
 def starts_and_split(X0, args, batched):
     """(private copy of the starts, shape (B, n); which of args have an entry per problem)."""
-    X0 = real_array("X0", X0)
-    if X0.ndim not in (1, 2):
+    there = is_on_device(X0)
+    X0 = X0 if there else real_array("X0", X0)
+    if there and len(X0.shape) != 2:
+        raise ValueError(f"X0, on a GPU, has shape {tuple(X0.shape)}; it must be (B, n), B problems of n variables")
+    if len(X0.shape) not in (1, 2):
         raise ValueError(f"X0 has shape {X0.shape}; minimize_batch takes (B, n), B problems of n variables")
     if batched is not None:
         split = tuple(batched) if np.iterable(batched) else (batched,) * len(args)
@@ -280,7 +317,7 @@ def starts_and_split(X0, args, batched):
             raise ValueError(f"batched={batched!r} must have one True or False for each of the {len(args)} args")
         split = tuple(map(bool, split))
         lengths = {i: first_axis(a, i) for i, (a, of_each) in enumerate(zip(args, split)) if of_each}
-        B = X0.shape[0] if X0.ndim == 2 else next(iter(lengths.values()), None)
+        B = X0.shape[0] if len(X0.shape) == 2 else next(iter(lengths.values()), None)
         if B is None:
             raise ValueError(f"X0 has shape {X0.shape} and no arg is batched: X0 must have shape (B, n)")
         for i, length in lengths.items():
@@ -289,9 +326,9 @@ def starts_and_split(X0, args, batched):
                     f"args[{i}] is batched and has {length} entries along its first axis; there are {B} problems"
                 )
     else:
-        B = X0.shape[0] if X0.ndim == 2 else length_of(args, X0)
+        B = X0.shape[0] if len(X0.shape) == 2 else length_of(args, X0)
         split = tuple([is_split(a, i, B) for i, a in enumerate(args)])
-    return np.array(np.broadcast_to(X0, (B, X0.shape[-1])), order="C"), split
+    return (X0 if there else np.array(np.broadcast_to(X0, (B, X0.shape[-1])), order="C")), split
 
 
 def real_array(name, value):
@@ -309,16 +346,14 @@ def real_array(name, value):
 
 def first_axis(value, i):
     """Length of the first axis of args[i]."""
-    if not isinstance(value, np.ndarray) or value.ndim == 0:
-        raise TypeError(
-            f"args[{i}] is batched: it must be a NumPy array with an entry per problem; it is {value!r:.100}"
-        )
+    if not has_axes(value):
+        raise TypeError(f"args[{i}] is batched: it must be an array with an entry per problem; it is {value!r:.100}")
     return value.shape[0]
 
 
 def length_of(args, X0):
     """B where X0 is one start for all: that of the arrays of two or more axes, which have to agree."""
-    lengths = {a.shape[0] for a in args if isinstance(a, np.ndarray) and a.ndim >= 2}
+    lengths = {a.shape[0] for a in args if has_axes(a) and len(a.shape) >= 2}
     if len(lengths) != 1:
         raise ValueError(
             f"X0 has shape {X0.shape}, one start for all problems, and args do not tell how many there are. "
@@ -329,9 +364,9 @@ def length_of(args, X0):
 
 def is_split(value, i, B):
     """Has this one of args an entry per problem?"""
-    if not isinstance(value, np.ndarray) or value.ndim == 0 or value.shape[0] != B or B == 1:
+    if not has_axes(value) or value.shape[0] != B or B == 1:
         return False
-    if value.ndim == 1:
+    if len(value.shape) == 1:
         raise ValueError(
             f"args[{i}] has shape ({B},) and there are {B} problems: it may be one number per problem, or shared. "
             "Say which by batched=, a True or False for each of args"
@@ -423,23 +458,40 @@ def refuse_on_device(given):
         raise ValueError(f"{name}={value!r:.100} has no meaning with device='cuda'; leave it out")
 
 
-def on_device(fun, X, args, split, method, tol, options, begun):
+def on_device(fun, X, args, split, method, tol, options, stream, begun):
     """The batch on a GPU."""
     from secondorder import kernels  # on use: numba.cuda takes as long to import as all else
-    from secondorder.backends import cuda
+    from secondorder.backends import cuda, cuda_batch
 
-    cuda.check_available()
+    cuda.check_available("device='cuda'", "device='cpu'")
     options = dict(options or {}) | ({} if tol is None else {"gtol": tol})
+    there = is_on_device(X), tuple([is_on_device(a) for a in args])
     args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])
     if len(X) == 0:
-        return minimize_batch(fun, X, args, method, tol=tol, options=options, batched=split)
-    first = tuple([a[0] if of_each else a for a, of_each in zip(args, split)])
-    kernel = kernels.make(method or DEFAULT_METHOD, fun, X.shape[1], options, first)
-    X, G, numbers, reals = cuda.run(kernel, X, args, split)
-    return assembled(X, G, numbers, reals, {}, dict(
-        batched=split, workers=len(X), elapsed=time.perf_counter() - begun, method=kernel.method,
+        name, about = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options)[0], np.empty((0, 7), np.int64)
+        return assembled(X, X, about, np.empty((0, 3)), {}, about_device(fun, split, 0, name, begun))
+    first = tuple([example(a, of_each, here) for a, of_each, here in zip(args, split, there[1])])
+    kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first)
+    X, G, numbers, reals = cuda_batch.run(kernel, X, args, split, there, stream)
+    return assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
+
+
+def about_device(fun, split, workers, method, begun):
+    """What a result says of a run on a GPU."""
+    return dict(
+        batched=split, workers=workers, elapsed=time.perf_counter() - begun, method=method,
         derivatives="given" if isinstance(fun, Objective) else "exact", backend="cuda",
-    ))  # fmt: skip
+    )  # fmt: skip
+
+
+def example(value, of_each, there):
+    """A problem's own entry of one of args, as NumPy has it: for its shape and type."""
+    if not there:
+        return value[0] if of_each else value
+    shape = tuple(value.shape[1:] if of_each else value.shape)
+    interface = getattr(value, "__cuda_array_interface__", None)
+    dtype = np.dtype(interface["typestr"]) if interface else value.dtype
+    return np.ones(shape, dtype) if shape else dtype.type(1)
 
 
 # ------------------------------------------------------------------------------------------------------ 4 the result

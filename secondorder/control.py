@@ -26,7 +26,7 @@ from secondorder.jit import (
     vector,
 )
 from secondorder.linalg import chunks, vectors
-from secondorder.linalg.vectors import norm_inf, scale
+from secondorder.linalg.vectors import copy, norm_inf, scale
 from secondorder.status import (
     BELOW_FMIN,
     FTOL,
@@ -338,8 +338,7 @@ def keep_best(x, ft, control):
         values[F_BEST] = ft
         counts[LEFT_BEST] = 0
     elif counts[LEFT_BEST] == 0:  # x is the best so far and is about to be left for a higher point
-        for i in range(x.shape[0]):
-            control.best[i] = x[i]
+        copy(x, control.best)
         counts[LEFT_BEST] = 1
 
 

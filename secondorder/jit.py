@@ -10,7 +10,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     Native, reference_at    a tuple in native form, and the one word that compiled code passes on in its place
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
-    floats_at, integers_at, booleans_at, reshaped   arrays in memory that is there already
+    floats_at, integers_at, booleans_at, spaced_at, reshaped   arrays in memory that is there already
     local_floats, local_integers, local_booleans    small arrays on the stack
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
@@ -766,6 +766,10 @@ if JIT_DISABLED:
         """The same, of bool: the first byte of each word."""
         return floats_at(workspace, start, shape).view([("flag", np.bool_), ("unused", "V7")])["flag"]
 
+    def spaced_at(words, start, shape, stride):
+        """The array of this shape whose entries in order are every stride-th of a vector's, from start on."""
+        return words[start : start + math.prod(shape) * stride : stride].reshape(shape)
+
     def reshaped(array, shape):
         """The array in another shape."""
         return array.reshape(shape)
@@ -916,6 +920,24 @@ else:
         return array._getvalue()
 
     floats_at, integers_at, booleans_at = map(_carver, (f8, types.int64, types.boolean))
+
+    @intrinsic
+    def spaced_at(typingctx, words, start, shape, stride):
+        """The array of this shape whose entries in order are every stride-th of a vector's, from start on.
+
+        Where shape and stride are constants, so are all distances from the first entry: one pointer serves the array.
+        """
+        result = types.Array(words.dtype, len(shape), "A")
+
+        def codegen(context, builder, sig, args):
+            array = context.make_array(words)(context, builder, args[0])
+            first, step = [context.cast(builder, args[k], sig.args[k], types.intp) for k in (1, 3)]
+            size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(words.dtype)))
+            lengths = _lengths(context, builder, sig.args[2], args[2])
+            data = builder.gep(array.data, [first])
+            return _array_at(context, builder, result, data, lengths, builder.mul(step, size))
+
+        return result(words, start, shape, stride), codegen
 
     def _local(dtype):
         """Intrinsic: (rows, columns), both literal -> an array on the stack, whose entries may be anything.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from secondorder.backends import is_on_device
 from secondorder.backends import updates as backend
 from secondorder.jit import Native
 from secondorder.options import RunOptions, check, lookup, refuse_unknown
@@ -64,6 +65,50 @@ class UpdateState:
         if name not in self.names:
             raise KeyError(f"{name!r} is no row of this state; it has {', '.join(self.names) or 'none'}")
         return self.rows[self.names.index(name)]
+
+
+class DeviceUpdateState(UpdateState):
+    """The same for parameters on a CUDA device: `rows` is there, too, an array of numba.cuda.
+
+    For a rule without state `rows` has one row that nothing reads.
+    """
+
+    def __init__(self, update, x, stream):
+        from secondorder.backends import cuda, cuda_updates  # on use: numba.cuda takes as long to import as all else
+
+        cuda.check_available("an array on a device", "a copy of it in NumPy")
+        self.rule, self.names = update.variant
+        self.k, self.lr, self._update = 0, math.nan, update
+        mask = update.mask_for(x) if update.mask is not None else NO_ROW
+        noisy, slow = update.common.gradient_noise > 0.0, update.own.lookahead > 0
+        self._there = cuda_updates.State(x, update.rule.start(update.options), mask, noisy, slow, stream)
+        self.shape, self.dtype, self.rows = self._there.shape, self._there.dtype, self._there.rows
+        self._memory = np.zeros(descent.N_MEMORY)
+        self._program = update.program(backend.NUMBERS[self.dtype], 0)
+        self._rate, self._coefficients = backend.host_entry()
+        self._count = len(inspect.signature(getattr(self.rule, "py_func", self.rule)).parameters) - 2 - len(self.names)
+
+    def step(self, x, g, f, diagonal):
+        """`Update.step`, after its checks of f and of the diagonal, which is None where it isn't read."""
+        update, there, memory, k = self._update, self._there, self._memory, self.k + 1
+        module, common = update.rule, update.common
+        x, g = there.vector("x", x), there.vector("g", g)
+        if diagonal is not None:
+            there.set_row(self.names.index("d"), diagonal)
+        program, measured, size = self._program.address, 0.0, 0.0
+        lr = self._rate(program, memory, k, f)
+        if k > 1 and getattr(module, "measures", None) is not None and module.measures(update.options):
+            measured = there.measured(module.measure, x, g, lr)
+        if math.isfinite(common.clip_norm):
+            size = there.norm(g)
+        if common.gradient_noise > 0.0:
+            there.make_noise(update.own.seed, k, common)
+        self._coefficients(program, memory, k, lr, f, measured, size)
+        c = memory[descent.C : descent.SUMS]
+        there.sweep(self.rule, len(self.names), self._count, update.treatment, x, g, c)
+        if there.slow is not None and k % update.own.lookahead == 0:
+            there.synchronise(x, update.own.lookahead_alpha)
+        self.k, self.lr = k, lr
 
 
 class Update:
@@ -144,13 +189,16 @@ class Update:
         """Names of all options but lr and mask."""
         return (*cls.rule.Options._fields[1:], *CommonOptions._fields, *Own._fields)
 
-    def init(self, x):
+    def init(self, x, stream=None):
         """The state for parameters x before the first step.
 
         Parameters
         ----------
         x : ndarray of float32 or float64
-            Of any shape, contiguous in C order. It is neither kept nor changed.
+            Of any shape, contiguous in C order. It is neither kept nor changed. Or an array on a CUDA device, anything
+            with ``__cuda_array_interface__``: then all steps are made there, and x and g of `step` are such arrays.
+        stream : optional
+            What steps on a device are queued in: a stream of numba.cuda, CuPy or PyTorch, or its handle.
 
         Returns
         -------
@@ -161,6 +209,10 @@ class Update:
         TypeError, ValueError
             If x is no such array.
         """
+        if is_on_device(x):
+            return DeviceUpdateState(self, x, stream)
+        if stream is not None:
+            raise ValueError(f"stream={stream!r:.100} has no meaning for parameters in NumPy; leave it out")
         check_array("x", x)
         return UpdateState(self, x)
 
@@ -191,6 +243,14 @@ class Update:
         """
         if state._update is not self:
             raise ValueError(f"the state was made by another update, {state._update!r}; make one with init(x)")
+        there = isinstance(state, DeviceUpdateState)
+        if there and (not is_on_device(x) or not is_on_device(g)):
+            raise TypeError(f"the state was made for x on a device; x is {type(x).__name__} and g {type(g).__name__}")
+        if there:
+            if g is x:
+                raise ValueError("g is x; it must be an array of its own")
+            state.step(x, g, self._value_for_step(f), self._diagonal_for_step(state.k + 1, diagonal))
+            return
         if type(x) is not np.ndarray or type(g) is not np.ndarray:
             check_array("x", x)
             check_array("g", g)
@@ -200,17 +260,8 @@ class Update:
             refuse_array("g", g, state)
         if g is x or np.may_share_memory(x, g):
             raise ValueError("g shares memory with x; it must be an array of its own: g.copy()")
-        if f is None:
-            if self._needs_f:
-                raise ValueError(f"{type(self).__name__}.step needs f, the value at x: step(x, g, state, f=value)")
-            f = 0.0
-        k = state.k + 1
-        if "hvp" in self.rule.NEEDS and (k - 1) % self.options.interval == 0:
-            if diagonal is None:
-                raise ValueError(
-                    f"{type(self).__name__}.step needs diagonal=z * (H @ z), z random signs, in step {k}; "
-                    "minimize() and so.hvp make the product"
-                )
+        f, k = self._value_for_step(f), state.k + 1
+        if self._diagonal_for_step(k, diagonal) is not None:
             state["d"][:] = np.asarray(diagonal).reshape(-1)
         program, c, memory = state._program.address, state._c, state._memory
         if x.ndim != 1:
@@ -227,6 +278,23 @@ class Update:
         """(rule, names of its rows) for these options."""
         choose = getattr(self.rule, "variant", None)
         return choose(self.options) if choose else (self.rule.rule, self.rule.STATE)
+
+    def _value_for_step(self, f):
+        """f, or 0 where it is not needed."""
+        if f is None and self._needs_f:
+            raise ValueError(f"{type(self).__name__}.step needs f, the value at x: step(x, g, state, f=value)")
+        return 0.0 if f is None else f
+
+    def _diagonal_for_step(self, k, diagonal):
+        """The diagonal, or None where step k reads none."""
+        if "hvp" not in self.rule.NEEDS or (k - 1) % self.options.interval != 0:
+            return None
+        if diagonal is None:
+            raise ValueError(
+                f"{type(self).__name__}.step needs diagonal=z * (H @ z), z random signs, in step {k}; "
+                "minimize() and so.hvp make the product"
+            )
+        return diagonal
 
     @property
     def _needs_f(self):

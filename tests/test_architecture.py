@@ -105,6 +105,7 @@ PARTS = {
         "starts",
         "status",
     },
+    "device": {"backends", "control", "line_searches", "minimize", "options", "result", "status"},
     "fit_batch": {"backends", "batch", "derivatives", "jit", "least_squares", "objective", "residual", "status"},
     "kernels": {
         "backends",

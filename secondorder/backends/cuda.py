@@ -1,29 +1,29 @@
-"""A batch on a CUDA device: a thread for each problem, the solver and the objective compiled together as device code.
+"""The CUDA device: is there one, its arrays, streams and memory, and what Numba's target for it lacks.
 
-What is compiled is `kernels.make(...).solve_tuple`, the same text as on the CPU. Arrays are interleaved, the problem is
-their last axis, so that the threads of a warp read neighbouring words. Problems are launched in chunks that fit the
-device's free memory. The only file that imports `numba.cuda`.
+The only file that imports `numba.cuda`, which is the one built into Numba or, where it is installed, numba-cuda's. What
+runs there is in the files named after this one: batches, steps of update rules, and vectors of large single problems.
 """
 
 import operator
 
-import numpy as np
-from numba import config, cuda, types
+from numba import config, cuda, float64, types  # noqa: F401 - float64 for kernels
 from numba.core.typing.templates import AbstractTemplate, signature
 
-from secondorder.backends.batch import NUMBERS, REALS
-
-THREADS = 64  # a block; solvers take many registers
-FREE = 0.8  # of the memory that is free, the part that workspaces may take
-LANES = 1 << 20  # most problems in one launch
+WARP = 32  # threads that run together; problems that are neighbours in memory
+SIMULATED = bool(config.ENABLE_CUDASIM)  # each thread of a block is then a Python thread
 
 
-def check_available():
-    """RuntimeError if there is no device, with a way out."""
-    if not cuda.is_available():
+def is_available():
+    """Is there a device, and all that Numba needs for it?"""
+    return bool(cuda.is_available())
+
+
+def check_available(what, instead):
+    """RuntimeError if there is no device for `what`, with a way out."""
+    if not is_available():
         raise RuntimeError(
-            "device='cuda' needs an NVIDIA GPU, its driver and Numba's CUDA target: numba.cuda.is_available() says no. "
-            "device='cpu' gives the same results"
+            f"{what} needs an NVIDIA GPU, its driver and Numba's CUDA target: numba.cuda.is_available() says no. "
+            f"{instead} gives the same results"
         )
 
 
@@ -66,72 +66,56 @@ def register_extremum(builtin, compare):
     cuda_target.target_context.refresh()
 
 
-if not config.ENABLE_CUDASIM:
+if not SIMULATED:
     register_extremum(min, operator.lt)
     register_extremum(max, operator.gt)
 
 
-# ------------------------------------------------------------------------------------------------------ launching
+# ------------------------------------------------------------------------------------------- arrays and streams
 
 
-def kernel_for(solve_tuple, split, dimensions):
-    """The kernel of a batch whose args are split so, those with this number of axes, the problem's included."""
-    picked = []
-    for k, of_each in enumerate(split):
-        axes = ":, " * (dimensions[k] - 1)
-        picked.append(f"a{k}[{axes}i]" if of_each else f"a{k}")
-    names = "".join(f"a{k}, " for k in range(len(split)))
-    tuple_of = f"({', '.join(picked)},)" if picked else "()"
-    text = f"""
-def batch(X, W, {names}G, numbers, reals):
-    i = cuda.grid(1)
-    if i < X.shape[1]:
-        end = solve_tuple(X[:, i], W[:, i], {tuple_of})
-        numbers[0, i], numbers[1, i], numbers[2, i], numbers[3, i] = end.reason, end.nit, end.nfev, end.njev
-        numbers[4, i], numbers[5, i], numbers[6, i] = end.nhev, end.nrestart, end.nskip
-        reals[0, i], reals[1, i], reals[2, i] = end.fun, end.optimality, end.threshold
-        for k in range(X.shape[0]):
-            G[k, i] = W[k, i]
-"""
-    space = {"cuda": cuda, "solve_tuple": solve_tuple}
-    exec(text, space)
-    return space["batch"]
+def device_array_of(name, value):
+    """The array on the device as Numba's, without a copy, after the work that its stream has still to do."""
+    array = value if SIMULATED else cuda.as_cuda_array(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers; it is an array of {array.dtype} on the device")
+    return array
 
 
-def lanes_for(B, n, n_workspace):
-    """Problems a launch: what the free memory holds."""
-    each = 8 * (n_workspace + 2 * n + len(NUMBERS) + len(REALS))
-    free = cuda.current_context().get_memory_info().free  # infinite in the simulator
-    fitting = FREE * free / each
-    if fitting < 1.0:
-        raise MemoryError(f"a problem takes {each} bytes on the device, and {free} are free")
-    return max(1, min(B, LANES, int(min(fitting, LANES))))
+def flat(name, array):
+    """A view of a device array as a vector."""
+    if not array.is_c_contiguous():
+        raise ValueError(
+            f"{name}, on the device, of shape {tuple(array.shape)}, must be contiguous in C order: copy it with "
+            "cupy.ascontiguousarray, or .contiguous() of PyTorch"
+        )
+    return array if array.ndim == 1 else array.reshape(array.size)
 
 
-def last_axis(array):
-    """The array with its first axis, that of problems, last."""
-    return np.ascontiguousarray(np.moveaxis(array, 0, -1))
+def stream_of(stream):
+    """A stream as Numba takes it: 0, the default stream, for None; one of Numba's; or a handle by any known name."""
+    if stream is None:
+        return 0
+    if hasattr(stream, "auto_synchronize"):
+        return stream
+    if isinstance(stream, int) and not isinstance(stream, bool):
+        return cuda.external_stream(stream)
+    if hasattr(stream, "__cuda_stream__"):
+        return cuda.external_stream(int(stream.__cuda_stream__()[1]))
+    for name in ("ptr", "cuda_stream"):  # of CuPy, of PyTorch
+        if hasattr(stream, name):
+            return cuda.external_stream(int(getattr(stream, name)))
+    raise TypeError(f"stream={stream!r:.100} must be a stream of numba.cuda, CuPy or PyTorch, its handle, or None")
 
 
-def run(kernel, X, args, split):
-    """Solve on the device. Returns (X, G, numbers, reals) as the workers of `batch` leave them."""
-    B, n = X.shape
-    X = X.copy()
-    G, numbers, reals = np.empty((B, n)), np.zeros((B, len(NUMBERS)), np.int64), np.empty((B, len(REALS)))
-    lanes = lanes_for(B, n, kernel.n_workspace)
-    compiled = cuda.jit(kernel_for(kernel.solve_tuple, split, [np.ndim(a) for a in args]))
-    shared = [None if of_each else cuda.to_device(a) if np.ndim(a) else a for a, of_each in zip(args, split)]
-    W = cuda.device_array((kernel.n_workspace, lanes))
-    for first in range(0, B, lanes):
-        rows = slice(first, min(first + lanes, B))
-        count = rows.stop - first
-        own = [
-            cuda.to_device(last_axis(a[rows])) if of_each else on_device
-            for a, of_each, on_device in zip(args, split, shared)
-        ]
-        x, g = cuda.to_device(last_axis(X[rows])), cuda.device_array((n, count))
-        whole, parts = cuda.device_array((len(NUMBERS), count), np.int64), cuda.device_array((len(REALS), count))
-        compiled[-(-count // THREADS), THREADS](x, W, *own, g, whole, parts)
-        X[rows], G[rows] = x.copy_to_host().T, g.copy_to_host().T
-        numbers[rows], reals[rows] = whole.copy_to_host().T, parts.copy_to_host().T
-    return X, G, numbers, reals
+def wait(stream):
+    """Until all work of the stream is done."""
+    if stream == 0:
+        cuda.synchronize()
+    else:
+        stream.synchronize()
+
+
+def free_memory():
+    """Bytes that are free on the device; infinite in the simulator."""
+    return cuda.current_context().get_memory_info().free

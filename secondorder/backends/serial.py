@@ -141,7 +141,7 @@ TINY_GRADIENT, HUGE_GRADIENT = 2.0**-300, 2.0**300
 @seldom
 def start(fun_grad, x, work, control, data):
     """work[0] <- gradient at x, values[F] <- f(x), threshold and scale set. False: fun_grad wrote where it may not."""
-    values, n = control.values, x.shape[0]
+    n = x.shape[0]
     before = work[3]
     copy(x, before)
     scale(math.nan, x, work[0])  # what is left unwritten must not pass for a gradient
@@ -160,7 +160,14 @@ def start(fun_grad, x, work, control, data):
     for i in range(guards):
         if work[1, i] != GUARD or work[2, i] != GUARD:
             control.counts[MISUSE] = OVERRUN
-    gnorm = norm_inf(g)
+    settle(f, g, control)
+    return control.counts[MISUSE] == 0
+
+
+@leaf
+def settle(f, g, control):
+    """What the first f and g decide: their scale, thresholds, fmin."""
+    values, gnorm = control.values, norm_inf(g)
     if gnorm > 0.0 and math.isfinite(gnorm) and not TINY_GRADIENT <= gnorm <= HUGE_GRADIENT:
         factor = math.ldexp(1.0, -math.floor(math.log2(gnorm)))
         values[SCALE] = factor
@@ -173,7 +180,6 @@ def start(fun_grad, x, work, control, data):
         values[F_MIN] = -1e20 * max(values[SCALE], abs(f))
     else:
         values[F_MIN] *= values[SCALE]
-    return control.counts[MISUSE] == 0
 
 
 @leaf

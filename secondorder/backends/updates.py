@@ -173,6 +173,27 @@ def entry(number):
 
 
 @functools.cache
+def host_entry():
+    """(rate, coefficients): the parts of a step before the loop, for loops that run elsewhere.
+
+    rate(program, memory, k, f) -> the learning rate; coefficients(program, memory, k, lr, f, measured, size) writes
+    memory[C:SUMS].
+    """
+
+    def rate_of_step(program, memory, k, f):
+        return rate(program_at(program), k - 1, f, memory)
+
+    def coefficients_of_step(program, memory, k, lr, f, measured, size):
+        coefficients(program_at(program), k, lr, f, measured, size, 1.0, memory)
+        return 0.0
+
+    return (
+        entry_point(kept(rate_of_step, f8(intp, vector, intp, f8), ENTRY)),
+        entry_point(kept(coefficients_of_step, f8(intp, vector, intp, f8, f8, f8, f8), ENTRY)),
+    )
+
+
+@functools.cache
 def own_schedule(function):
     """Address of a schedule of the user's: function(t) -> lr."""
     user = callee(function)

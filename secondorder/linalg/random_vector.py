@@ -32,6 +32,26 @@ def number(a, b):
     return (z if z > 0 else MODULUS_1 - 1) / MODULUS_1
 
 
+@inlined
+def jump(a, factor, modulus, steps):
+    """a after so many steps of its generator: any number of the sequence, without those before it."""
+    while steps > 0:
+        if steps % 2 == 1:
+            a = a * factor % modulus
+        factor = factor * factor % modulus
+        steps //= 2
+    return a
+
+
+@inlined
+def normal(a, b):
+    """(the next state, a normal number)."""
+    a, b = step(a, b)
+    radius = math.sqrt(-2.0 * math.log(number(a, b)))
+    a, b = step(a, b)
+    return a, b, radius * math.cos(2.0 * math.pi * number(a, b))
+
+
 @leaf
 def random_normal(seed, v):
     """v (n,) <- independent normal numbers: its direction is uniform on the sphere. seed: an integer >= 0."""
@@ -39,7 +59,4 @@ def random_normal(seed, v):
     for _ in range(WARM_UP):
         a, b = step(a, b)
     for i in range(v.shape[0]):
-        a, b = step(a, b)
-        radius = math.sqrt(-2.0 * math.log(number(a, b)))
-        a, b = step(a, b)
-        v[i] = radius * math.cos(2.0 * math.pi * number(a, b))
+        a, b, v[i] = normal(a, b)

@@ -111,6 +111,20 @@ def copy(x, out):
 
 
 @inlined
+def fill(a, out):
+    """out <- a."""
+    for i in range(out.shape[0]):
+        out[i] = a
+
+
+@inlined
+def divide(x, y, out):
+    """out <- x / y, entry by entry."""
+    for i in range(x.shape[0]):
+        out[i] = x[i] / y[i]
+
+
+@inlined
 def scale(a, x, out):
     """out <- a x; out may be x."""
     for i in range(x.shape[0]):

@@ -98,7 +98,13 @@ def remember_pair(memory, alpha, d, g, gt):
     gd, gtd = dot(g, d), dot(gt, d)
     memory[SS] = alpha * alpha * dot(d, d)
     memory[SY] = alpha * (gtd - gd)
+    memory[YY] = change2(g, gt)
+
+
+@inlined
+def change2(g, gt):
+    """|gt - g|_2^2."""
     yy = 0.0
     for i in range(g.shape[0]):
         yy += (gt[i] - g[i]) ** 2
-    memory[YY] = yy
+    return yy

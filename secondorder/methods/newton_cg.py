@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from secondorder.control import GNORM, N_ITER, F, accept, stopping_test
 from secondorder.jit import leaf
-from secondorder.linalg.vectors import axpy, copy, dot, scale
+from secondorder.linalg.vectors import axpy, copy, dot, fill, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
@@ -85,8 +85,7 @@ def n_memory(n, options):
 @leaf
 def direction(path, k, D, d):
     """d <- the end of the path, or beyond, along a last direction without positive curvature."""
-    for i in range(d.shape[0]):
-        d[i] = 0.0
+    fill(0.0, d)
     for j in range(k):
         alpha = path.alpha[j]
         if math.isinf(alpha):

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from secondorder.jit import call_product, inlined, leaf, loop
 from secondorder.linalg.two_loop import two_loop
-from secondorder.linalg.vectors import axpy, copy, distance2, dot, scale
+from secondorder.linalg.vectors import axpy, copy, distance2, divide, dot, fill, scale
 
 NONE, PAIRS, DIAGONAL = 0, 1, 2
 PRECONDITIONERS = {"none": NONE, "l-bfgs": PAIRS, "diagonal": DIAGONAL}
@@ -61,8 +61,7 @@ def precondition(P, x, v, out, data):
     if P.kind == NONE or (P.kind <= DIAGONAL and P.state[1] == 0.0):
         copy(v, out)
     elif P.kind == DIAGONAL:
-        for i in range(v.shape[0]):
-            out[i] = v[i] / P.S[0, i]
+        divide(v, P.S[0], out)
     elif P.kind == PAIRS:
         two_loop(P.S, P.Y, P.inv_sy, P.state[2], int(P.state[0]), int(P.state[1]), v, P.a, out)
         scale(-1.0, out, out)
@@ -91,21 +90,37 @@ def learn(P, p, hp, php):
     """DIAGONAL: what a product says, with php = p'Hp > 0. Goes into Y[0]: P stays as it is while a system is solved."""
     if P.kind != DIAGONAL:
         return
-    D, n = P.Y[0], p.shape[0]
+    D = P.Y[0]
     if P.state[0] < 0.0:  # the first product
         size = php / dot(p, p)
         _, exponent = math.frexp(size)
         P.state[0], P.state[2] = 0.0, math.ldexp(1.0, -exponent)
-        for i in range(n):
-            D[i] = P.state[2] * size
+        fill(P.state[2] * size, D)
+    learn_from(p, hp, weighted(p, D), php, P.state[2], D)
+
+
+@leaf
+def weighted(p, D):
+    """p'Dp."""
     pdp = 0.0
-    for i in range(n):
+    for i in range(p.shape[0]):
         pdp += p[i] * D[i] * p[i]
-    for i in range(n):
-        dp = D[i] * p[i]
-        d = D[i] - dp / pdp * dp + P.state[2] * (hp[i] / php * hp[i])
-        if FLOOR * D[i] < d < math.inf:
-            D[i] = d
+    return pdp
+
+
+@inlined
+def learnt(D, p, hp, pdp, php, unit):
+    """An entry of D after a product."""
+    dp = D * p
+    d = D - dp / pdp * dp + unit * (hp / php * hp)
+    return d if FLOOR * D < d < math.inf else D
+
+
+@leaf
+def learn_from(p, hp, pdp, php, unit, D):
+    """D <- what a product says of it."""
+    for i in range(p.shape[0]):
+        D[i] = learnt(D[i], p[i], hp[i], pdp, php, unit)
 
 
 @leaf
@@ -113,11 +128,10 @@ def renew(P, s):
     """DIAGONAL: what was learnt comes into force. Returns the factor by which |s|_M changes, and a radius is to."""
     if P.kind != DIAGONAL or P.state[0] < 0.0:
         return 1.0
-    before, after = 0.0, 0.0
-    for i in range(s.shape[0]):
-        before += s[i] * (P.S[0, i] if P.state[1] > 0.0 else 1.0) * s[i]
-        after += s[i] * P.Y[0, i] * s[i]
-        P.S[0, i] = P.Y[0, i]
+    if P.state[1] == 0.0:
+        fill(1.0, P.S[0])
+    before, after = weighted(s, P.S[0]), weighted(s, P.Y[0])
+    copy(P.Y[0], P.S[0])
     P.state[1] = 1.0
     ratio = math.sqrt(after / before)
     return ratio if 0.0 < ratio < math.inf else 1.0

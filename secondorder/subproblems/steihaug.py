@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from secondorder.control import product, stopped
 from secondorder.jit import inlined, leaf, loop, reshaped
-from secondorder.linalg.vectors import axpby, axpy, dot, norm_inf, scale
+from secondorder.linalg.vectors import axpby, axpy, copy, dot, fill, norm_inf, scale
 from secondorder.subproblems.preconditioner import learn, precondition
 
 EPS = 2.0**-52
@@ -57,8 +57,7 @@ def path_in(memory, m):
 def truncated_cg(hvp, x, g, delta, eta, goal, P, D, path, r, y, hp, control, data):
     """Fill the path, its directions into the rows of D. Returns the number of steps. P: the Preconditioner."""
     m = D.shape[0]
-    for i in range(g.shape[0]):
-        r[i] = g[i]
+    copy(g, r)
     precondition(P, x, r, y, data)
     scale(-1.0, y, D[0])
     ry = dot(r, y)
@@ -108,8 +107,7 @@ def to_boundary(zz, zp, pp, delta):
 @leaf
 def walk(path, k, D, delta, s):
     """s <- the point where the path of k steps ends or leaves the radius. Returns (pred, |s|_M)."""
-    for i in range(s.shape[0]):
-        s[i] = 0.0
+    fill(0.0, s)
     for j in range(k):
         alpha = path.alpha[j]
         zz = path.zz[j] + 2.0 * alpha * path.zp[j] + alpha * alpha * path.pp[j]

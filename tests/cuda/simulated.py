@@ -104,7 +104,7 @@ def test_each_lane_is_the_cpus_problem_with_the_same_status(method):
 
 @pytest.mark.parametrize("B", [0, 1, 63, 65])
 def test_tails_and_chunks_of_a_batch(monkeypatch, B):
-    from secondorder.backends import cuda as backend
+    from secondorder.backends import cuda_batch as backend
 
     monkeypatch.setattr(backend, "LANES", 48)
     X, args = batch_of(B)
@@ -124,3 +124,116 @@ def test_an_objective_and_args_of_two_axes():
     A = np.random.default_rng(0).uniform(1.0, 2.0, (3, 2, 2))
     found = so.minimize_batch(so.Objective(bowl), np.ones((3, 2)), (A,), "l-bfgs", device="cuda")
     np.testing.assert_allclose(found.x, np.stack((np.zeros(3), A[:, 1, 1]), axis=1), atol=1e-6)
+
+
+def on_device(array):
+    """The array where the kernels are."""
+    return cuda.to_device(array)
+
+
+@pytest.mark.parametrize("X_there", [False, True])
+@pytest.mark.parametrize("a_there", [False, True])
+def test_arrays_on_the_device_are_taken_and_given_back(X_there, a_there):
+    X, (a, c) = batch_of(5)
+    of = scaled_rosenbrock, "bfgs"
+    there = so.minimize_batch(of[0], X, (a, c), of[1])
+    before = X.copy()
+    X_given, a_given = on_device(X) if X_there else X, on_device(a) if a_there else a
+    stream = cuda.stream()
+    here = so.minimize_batch(of[0], X_given, (a_given, c), of[1], device="cuda", stream=stream)
+    for name in ("x", "jac"):
+        assert (type(here[name]) is np.ndarray) != X_there
+        found = here[name].copy_to_host() if X_there else here[name]
+        np.testing.assert_allclose(found, there[name], rtol=1e-12, atol=1e-12)
+    assert here.status.tolist() == there.status.tolist()
+    np.testing.assert_array_equal(X_given.copy_to_host() if X_there else X_given, before)
+
+
+def test_starts_of_any_type_and_layout():
+    X, args = batch_of(3)
+    expected = so.minimize_batch(scaled_rosenbrock, X.astype(np.float32), args, "bfgs", device="cuda").x
+    for given in (X.astype(np.float32), np.asfortranarray(X.astype(np.float32))):
+        found = so.minimize_batch(scaled_rosenbrock, on_device(given), args, "bfgs", device="cuda").x.copy_to_host()
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, expected)
+
+
+def shifted(x, g, A, b, number, flag):
+    """sum((x - A[1] - b number)^2) for args of four kinds."""
+    f = 0.0
+    for i in range(x.shape[0]):
+        r = x[i] - A[1, i] - b[i] * number
+        g[i] = 2.0 * r if flag else r
+        f += r * r
+    return f
+
+
+def test_args_of_every_kind_reach_their_problem(monkeypatch):
+    from secondorder.backends import cuda_batch as backend
+
+    monkeypatch.setattr(backend, "LANES", 32)
+    B, n, random = 40, 3, np.random.default_rng(3)
+    A, b = random.normal(size=(B, 2, n)).astype(np.float32), np.array([1, 2, 3])
+    numbers = random.normal(size=B)
+    found = so.minimize_batch(
+        so.Objective(shifted), np.zeros((B, n)), (A, b, numbers, True), "cg",
+        batched=(True, False, True, False), device="cuda",
+    )  # fmt: skip
+    np.testing.assert_allclose(found.x, A[:, 1] + numbers[:, None] * b, atol=1e-6)
+
+
+def test_problems_that_end_in_different_ways():
+    X, args = np.array([[-1.2, 1.0], [1.0, 1.0], [np.inf, 1.0], [0.99, 0.98]]), (np.array([1.0]), 1.0)
+    given = dict(method="bfgs", options={"maxiter": 6}, batched=(False, False))
+    here = so.minimize_batch(scaled_rosenbrock, X, args, device="cuda", **given)
+    there = so.minimize_batch(scaled_rosenbrock, X, args, **given)
+    assert here.status.tolist() == there.status.tolist()
+    assert len(set(here.status.tolist())) == 3
+    assert here.message == there.message
+
+
+def test_a_batch_too_large_for_the_device_is_refused_before_it_runs(monkeypatch):
+    from secondorder.backends import cuda_batch as backend
+
+    X, args = batch_of(70)
+    monkeypatch.setattr(backend, "free_memory", lambda: 1000)
+    with pytest.raises(MemoryError, match="are free"):
+        so.minimize_batch(scaled_rosenbrock, X, args, "bfgs", device="cuda")
+    launches = []
+    monkeypatch.setattr(backend, "free_memory", lambda: 60_000)
+    monkeypatch.setattr(backend, "wait", launches.append)
+    so.minimize_batch(scaled_rosenbrock, X, args, "bfgs", device="cuda", options={"maxiter": 1})
+    assert len(launches) == 3
+
+
+def test_auto_takes_the_device_for_many_problems_and_for_arrays_that_are_there(monkeypatch):
+    from secondorder import batch
+
+    monkeypatch.setattr(batch, "LEAST_ON_DEVICE", 5)
+    X, args = batch_of(5)
+    options = {"maxiter": 1}
+
+    def backend(X, args, **given):
+        return so.minimize_batch(scaled_rosenbrock, X, args, "bfgs", options=options, device="auto", **given).backend
+
+    few = args[0][:4], 1.0
+    assert backend(X, args) == backend(on_device(X[:4]), few) == "cuda"
+    assert "cuda" not in (backend(X[:4], few), backend(X, args, workers=1))
+
+
+def test_an_array_on_the_device_is_refused_by_the_cpu():
+    X, args = batch_of(3)
+    with pytest.raises(TypeError, match="X0 is an array on a GPU"):
+        so.minimize_batch(scaled_rosenbrock, on_device(X), args)
+    with pytest.raises(TypeError, match=r"args\[0\] is an array on a GPU"):
+        so.minimize_batch(scaled_rosenbrock, X, (on_device(args[0]), 1.0))
+    with pytest.raises(ValueError, match="stream"):
+        so.minimize_batch(scaled_rosenbrock, X, args, stream=cuda.stream())
+    with pytest.raises(TypeError, match="stream"):
+        so.minimize_batch(scaled_rosenbrock, X, args, stream="first", device="cuda")
+    with pytest.raises(ValueError, match=r"must be \(B, n\)"):
+        so.minimize_batch(scaled_rosenbrock, on_device(X[0]), (1.0, 1.0), device="cuda")
+    with pytest.raises(ValueError, match="contiguous"):
+        so.minimize_batch(
+            scaled_rosenbrock, X, (on_device(np.ones((3, 4)))[:, ::2], 1.0), batched=(True, False), device="cuda"
+        )

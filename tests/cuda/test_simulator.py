@@ -13,13 +13,7 @@ from tests.conftest import ROOT
 @pytest.mark.timeout(900)
 def test_kernels_in_the_simulator(tmp_path):
     switches = {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        pathlib.Path(__file__).with_name("simulated.py"),
-    ]
+    files = sorted(pathlib.Path(__file__).parent.glob("simulated*.py"))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | switches, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]

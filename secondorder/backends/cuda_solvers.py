@@ -1,0 +1,327 @@
+"""One large problem on a CUDA device: a method's own text, run by Python, over vectors that stay on the device.
+
+A solver is a function over vectors, and all that it does to them it does by the verbs of linalg.vectors. `retargeted`
+makes the same function anew with other globals: verbs become those of `cuda_vectors`, and every function of ours that
+it calls is made anew likewise. So there is no second text of a method, a line search or a stopping test. Numbers are
+the host's; each sum over a vector waits for the device, and nothing else does.
+"""
+
+import functools
+import math
+import time
+import types
+
+import numpy as np
+
+from secondorder.backends import serial
+from secondorder.backends.cuda import cuda, device_array_of, flat, stream_of
+from secondorder.backends.cuda_vectors import Verbs
+from secondorder.control import (
+    CALLBACK,
+    DEADLINE,
+    F_BEST,
+    FUN_PER_GRAD,
+    G_ROW,
+    GNORM,
+    GRAD_PER_PRODUCT,
+    IN_UNITS_OF_F,
+    LEFT_BEST,
+    MAX_ITER,
+    SCALE,
+    STOP,
+    TRACE,
+    X_ROW,
+    Control,
+    F,
+    value_and_gradient,
+)
+from secondorder.jit import is_compiled
+from secondorder.linalg import chunks
+from secondorder.linalg.random_vector import FACTOR_1, FACTOR_2, MODULUS_1, MODULUS_2, jump
+from secondorder.status import CONVERGED, REASONS
+from secondorder.subproblems.least_curvature import seeded, uniform
+
+OURS = __name__.partition(".")[0] + "."
+DIFFERENCE = np.finfo(np.float64).eps ** (1.0 / 3.0)  # of central differences, relative to x
+
+
+def full_name(function):
+    """Module and name of a function, compiled or not."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+class Arithmetic:
+    """`math` as compiled code has it: nan and inf where Python raises, and numbers of NumPy, whose x / 0 is inf."""
+
+    sqrt, log, log2, exp, cos, copysign, ldexp = map(
+        staticmethod, (np.sqrt, np.log, np.log2, np.exp, np.cos, np.copysign, np.ldexp)
+    )
+
+    def __getattr__(self, name):
+        return getattr(math, name)
+
+
+def retargeted(function, verbs, made=None):
+    """The Python of a kernel with other globals: verbs by their full name, functions of ours retargeted likewise."""
+    made = {} if made is None else made
+    plain = getattr(function, "py_func", function)
+    name = full_name(plain)
+    if name in verbs:
+        return verbs[name]
+    if plain not in made:
+        new = dict(plain.__globals__)
+        made[plain] = types.FunctionType(plain.__code__, new, plain.__name__, plain.__defaults__, plain.__closure__)
+        for word in names_in(plain.__code__):
+            value = new.get(word)
+            if f"{plain.__module__}.{word}" in verbs:
+                new[word] = verbs[f"{plain.__module__}.{word}"]
+            elif value is math:
+                new[word] = ARITHMETIC
+            elif word in JIT:
+                new[word] = JIT[word]
+            elif is_function(value) and (value.__module__ or "").startswith(OURS):
+                new[word] = retargeted(value, verbs, made)
+    return made[plain]
+
+
+def is_function(value):
+    """A function, compiled or not; no class."""
+    return isinstance(value, types.FunctionType) or is_compiled(value)
+
+
+def names_in(code):
+    """Names of globals in the code of a function, and of functions within it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from names_in(constant)
+
+
+def call_product(function, x, v, out, data):
+    """function(x, v, out, data), for functions of the user's by `data`."""
+    raise NotImplementedError("a preconditioner of the user's has no address on a device")
+
+
+ARITHMETIC = Arithmetic()
+JIT = {  # what jit has as intrinsics, which have no Python
+    "atomic_load": lambda array, index: array[index],
+    "borrowed": lambda array: array,
+    "reshaped": lambda array, shape: array.reshape(shape),
+    "monotonic_ns": time.monotonic_ns,
+    "run_pending_signals": lambda: 0,
+}
+
+
+class Rows:
+    """Vectors of length n on the device, made when they are first asked for: few runs need all that they may."""
+
+    def __init__(self, count, new, rows=None):
+        self.rows, self.new = {} if rows is None else rows, new
+        self.order = range(count)
+
+    @property
+    def shape(self):
+        """(number of rows,)."""
+        return (len(self.order),)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            part = Rows(0, self.new, self.rows)
+            part.order = self.order[index]
+            return part
+        k = self.order[int(index)]
+        if k not in self.rows:
+            self.rows[k] = self.new()
+        return self.rows[k]
+
+
+class Run:
+    """One call of a solver on the device: its arrays, its control block, and the call itself.
+
+    functions: fun_grad(x, g) -> f and hvp(x, v, out) or None, over arrays of numba.cuda.
+    """
+
+    backend = "cuda"
+
+    def __init__(self, name, module, parsed, functions, x0, stream, callback=None):
+        self.name, self.module, self.parsed, self.run = name, module, parsed, parsed.run
+        self.stream = stream_of(stream)
+        given = x0 if isinstance(x0, np.ndarray) else flat("x0", device_array_of("x0", x0))
+        self.n = n = int(given.shape[0])
+        self.dtype = given.dtype if given.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        rows = module.n_work(n, parsed.method)
+        self.verbs = Verbs(n, self.stream, sums=rows + 4)
+        self.x = self.new()
+        if isinstance(x0, np.ndarray):
+            given = cuda.to_device(np.ascontiguousarray(x0, self.dtype), stream=self.stream)
+        self.verbs.copy(given, self.x)
+        self.text = getattr(module, "solve_long", module.solve) if n >= chunks.LONG else module.solve
+        self.matrix = None
+        self.work = Rows(rows, self.new)
+        if self.text is not module.solve:  # it combines rows by their numbers
+            self.matrix = cuda.device_array((rows, n), self.dtype, stream=self.stream)
+            self.work.rows.update({k: self.matrix[k] for k in range(rows)})
+        self.memory = np.empty(module.n_memory(n, parsed.method))
+        self.counts, self.values, numbers = serial.control_numbers()
+        numbers[:] = serial.control_start(parsed.run, n)
+        if parsed.run.time_limit < math.inf:
+            self.counts[DEADLINE] = time.monotonic_ns() + int(1e9 * min(parsed.run.time_limit, 1e9))
+        most = min(int(self.counts[MAX_ITER]) + 1, serial.MAX_TRACE) if parsed.run.history else 0
+        self.trace = np.empty((most, len(TRACE)))
+        self.control = Control(self.counts, self.values, self.new(), self.trace, np.empty(chunks.CHUNKS))
+        self.fun_grad, self.hvp = functions
+        self.table = self.verbs_by_name()
+        if callback is not None:
+            self.counts[CALLBACK] = 1
+            self.table["secondorder.control.notify"] = lambda counts: callback(self)
+        self.value_and_gradient = retargeted(value_and_gradient, self.table)
+
+    def new(self):
+        """A vector on the device, of arbitrary contents."""
+        return cuda.device_array(max(1, self.n), self.dtype, stream=self.stream)[: self.n]
+
+    def verbs_by_name(self):
+        """What takes the place of which function of ours."""
+        verbs = self.verbs
+        names = "dot", "distance2", "norm_inf", "axpby", "axpy", "axpy_dot", "copy", "scale", "fill", "divide"
+        table = {f"secondorder.linalg.vectors.{name}": getattr(verbs, name) for name in names}
+        return table | {
+            "secondorder.control.axpy": lambda a, x, y, out, control: verbs.axpy(a, x, y, out),
+            "secondorder.control.dot": lambda x, y, control: verbs.dot(x, y),
+            "secondorder.control.move": verbs.move,
+            "secondorder.line_searches.memory.change2": verbs.distance2,
+            "secondorder.methods.region.same": verbs.same,
+            "secondorder.methods.l_bfgs._change_at": lambda address: self.change,
+            "secondorder.methods.l_bfgs._combine_at": lambda address: self.combine,
+            "secondorder.subproblems.preconditioner.weighted": verbs.weighted,
+            "secondorder.subproblems.preconditioner.learn_from": verbs.learn_from,
+            "secondorder.subproblems.perturbation.in_ball": self.in_ball,
+            "secondorder.jit.call_product": call_product,
+        }
+
+    def change(self, work, *arguments):
+        """`linalg.chunks.change` of long vectors."""
+        return self.verbs.change(self.matrix, *arguments)
+
+    def combine(self, work, *arguments):
+        """`linalg.chunks.combine` of long vectors."""
+        return self.verbs.combine(self.matrix, *arguments)
+
+    def in_ball(self, seed, stream, radius, xi):
+        """`subproblems.perturbation.in_ball`: the same numbers, each thread's from where its entries begin."""
+        a, b = unmade(seeded)(seed, stream)
+        self.verbs.random_normal(a, b, 1.0, xi)
+        a, b = far(a, FACTOR_1, MODULUS_1, 2 * self.n), far(b, FACTOR_2, MODULUS_2, 2 * self.n)
+        _, _, last = unmade(uniform)(a, b)
+        self.verbs.scale(radius * last ** (1.0 / self.n) / np.sqrt(self.verbs.dot(xi, xi)), xi, xi)
+
+    # what solvers are given: functions of (x, ..., data)
+
+    def typed_fun_grad(self, x, g, data):
+        """f(x); g <- its gradient."""
+        return np.float64(self.fun_grad(x, g))
+
+    def typed_fun(self, x, data):
+        """f(x), by a gradient that nobody asked for."""
+        return np.float64(self.fun_grad(x, self.spare))
+
+    @functools.cached_property
+    def spare(self):
+        """A vector for what is not asked for."""
+        return self.new()
+
+    @functools.cached_property
+    def beside(self):
+        """A point beside x."""
+        return self.new()
+
+    def typed_hvp(self, x, v, out, data):
+        """out <- H(x) v: the user's, or central differences of gradients."""
+        if self.hvp is not None:
+            self.hvp(x, v, out)
+            return
+        length = self.verbs.norm_inf(v)
+        t = DIFFERENCE * (1.0 + self.verbs.norm_inf(x)) / length if length > 0.0 else 1.0
+        self.verbs.axpy(t, v, x, self.beside)
+        self.fun_grad(self.beside, out)
+        self.verbs.axpy(-t, v, x, self.beside)
+        self.fun_grad(self.beside, self.spare)
+        self.verbs.axpby(0.5 / t, out, -0.5 / t, self.spare, out)
+
+    # the call
+
+    def __call__(self):
+        """Solve; the reason to end."""
+        with np.errstate(all="ignore"):
+            return self.solve()
+
+    def solve(self):
+        """The solver's text, from the first gradient on."""
+        module, parsed, made = self.module, self.parsed, {}
+        self.counts[FUN_PER_GRAD] = 1
+        self.verbs.fill(math.nan, self.work[0])  # what is left unwritten must not pass for a gradient
+        f = self.value_and_gradient(self.typed_fun_grad, self.x, self.work[0], self.control, None)
+        retargeted(serial.settle, self.table, made)(f, self.work[0], self.control)
+        functions = [self.typed_fun, self.typed_fun_grad]
+        if "hvp" in module.NEEDS:
+            functions.append(self.typed_hvp)
+            self.counts[GRAD_PER_PRODUCT] = 2 if self.hvp is None else 0
+        search = parsed.line_search
+        if search is not None:
+            search = retargeted(getattr(search, "search", search), self.table, made)
+        solver = retargeted(self.text, self.table, made)
+        reason = solver(
+            *functions, search, parsed.search, parsed.method, self.x, self.work, self.memory, self.control, None
+        ).reason
+        if self.counts[LEFT_BEST] and REASONS[reason].status != CONVERGED:
+            self.return_to_best()
+        return int(reason)
+
+    def return_to_best(self):
+        """x <- the best point accepted, with its gradient: one more evaluation."""
+        stop = self.counts[STOP]
+        self.recover()
+        self.counts[G_ROW] = 0
+        f = self.value_and_gradient(self.typed_fun_grad, self.x, self.work[0], self.control, None)
+        self.counts[STOP] = stop
+        self.values[F], self.values[GNORM] = f, self.verbs.norm_inf(self.work[0])
+
+    def recover(self):
+        """x <- the best point, its gradient unknown."""
+        if self.counts[LEFT_BEST]:
+            self.verbs.copy(self.control.best, self.x)
+            self.counts[LEFT_BEST] = 0
+            self.values[F], self.values[GNORM] = self.values[F_BEST], math.nan
+            self.verbs.fill(math.nan, self.work[int(self.counts[G_ROW])])
+        elif self.counts[X_ROW]:
+            self.verbs.copy(self.point(), self.x)
+        self.counts[X_ROW] = 0
+
+    def point(self):
+        """Where x is while the solver runs or was interrupted."""
+        row = int(self.counts[X_ROW])
+        return self.work[row] if row else self.x
+
+    def gradient(self, counts, values):
+        """The gradient at x in the user's units, on the device."""
+        out = self.new()
+        self.verbs.scale(1.0 / self.values[SCALE], self.work[int(self.counts[G_ROW])], out)
+        return out
+
+    def unscaled_values(self):
+        """The values of the control block as Python floats, in the user's units of f."""
+        values = self.values.tolist()
+        for k in IN_UNITS_OF_F:
+            values[k] /= self.values[SCALE]
+        return values
+
+
+def unmade(function):
+    """The Python of a kernel of ours that calls no other but `uniform`."""
+    plain = getattr(function, "py_func", function)
+    return retargeted(plain, {})
+
+
+def far(state, factor, modulus, steps):
+    """`linalg.random_vector.jump`, on the host."""
+    return getattr(jump, "py_func", jump)(state, factor, modulus, steps)

@@ -1,0 +1,100 @@
+"""On a GPU: what the CPU gives, to rounding. Skipped where there is none; small enough for the simulator, too."""
+
+import numpy as np
+import pytest
+from numba import config, cuda, njit
+
+import secondorder as so
+from secondorder.device import ON_DEVICE
+from secondorder.updates import UPDATES
+from tests.cuda.kernels import fun_grad, hess, hvp
+from tests.updates.test_updates import CASES, CLASSES
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not cuda.is_available(), reason="there is no CUDA device")]
+
+
+def agree(found, expected, share):
+    """Statuses are equal; so are points, but for a share of problems that went another way by rounding."""
+    assert found.status.tolist() == expected.status.tolist()
+    x = found.x.copy_to_host() if hasattr(found.x, "copy_to_host") else found.x
+    same = np.isclose(x, expected.x, rtol=1e-5, atol=1e-5, equal_nan=True).all(axis=1)
+    assert same.mean() >= 1.0 - share
+
+
+@pytest.mark.parametrize("method", so.METHODS)
+def test_a_batch_has_the_points_of_the_cpu(method):
+    B = 33 if SIMULATED else 5000
+    X = np.tile([-1.2, 1.0], (B, 2)) + 0.1 * np.random.default_rng(1).standard_normal((B, 4))
+    a, objective = np.geomspace(1.0, 10.0, B), so.Objective(fun_grad, hvp=hvp, hess=hess)
+    options = {"maxiter": 3} if SIMULATED else {}
+    given = {"method": method, "batched": (True,), "options": options}
+    expected = so.minimize_batch(objective, X, (a,), **given)
+    agree(so.minimize_batch(objective, X, (a,), device="cuda", **given), expected, 0.01)
+    there = so.minimize_batch(
+        objective, cuda.to_device(X), (cuda.to_device(a),), device="cuda", stream=cuda.stream(), **given
+    )
+    agree(there, expected, 0.01)
+
+
+@njit
+def misfit(p, t, y):
+    """The sum of squared residuals of an exponential."""
+    f = 0.0
+    for i in range(t.shape[0]):
+        f += (p[0] * np.exp(-p[1] * t[i]) - y[i]) ** 2
+    return f
+
+
+def test_derivatives_are_generated_for_the_device():
+    B, t = 33 if SIMULATED else 5000, np.linspace(0.0, 2.0, 20)
+    rates = np.linspace(0.5, 2.0, B)[:, None]
+    options = {"maxiter": 3} if SIMULATED else {}
+    given = {"args": (t, 3.0 * np.exp(-rates * t)), "method": "bfgs", "batched": (False, True), "options": options}
+    X = np.ones((B, 2))
+    agree(so.minimize_batch(misfit, X, device="cuda", **given), so.minimize_batch(misfit, X, **given), 0.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", UPDATES)
+def test_a_step_of_a_rule_is_that_of_the_cpu(name, dtype):
+    n, random = 20 if SIMULATED else 1_000_003, np.random.default_rng(2)
+    x, g = random.standard_normal(n).astype(dtype), random.standard_normal(n).astype(dtype)
+    update = CLASSES[name](**next(options for rule, options in CASES if rule == name), clip_norm=10.0)
+    diagonal = np.abs(g) if "hvp" in update.rule.NEEDS else None
+    here, there = x.copy(), cuda.to_device(x)
+    one, other = update.init(here), update.init(there)
+    for _ in range(3):
+        update.step(here, g, one, f=1.0, diagonal=diagonal)
+        update.step(there, cuda.to_device(g), other, f=1.0, diagonal=diagonal)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(there.copy_to_host(), here, rtol=tolerance, atol=tolerance)
+
+
+@cuda.jit
+def valley(x, g, scales):
+    """The gradient of sum_i scales_i x_i^2 / 2 + x_i^4 / 4."""
+    for i in range(cuda.grid(1), x.shape[0], cuda.gridsize(1)):
+        g[i] = scales[i] * x[i] + x[i] * x[i] * x[i]
+
+
+@pytest.mark.parametrize("method", ON_DEVICE)
+def test_a_large_problem_is_solved_with_its_vectors_on_the_device(method):
+    from secondorder.backends.cuda_vectors import Verbs
+
+    n = 4 if SIMULATED else 1_000_000
+    scales, verbs = np.geomspace(1.0, 10.0, n), Verbs(n, 0)
+    on_device = cuda.to_device(scales)
+
+    def function(x, g):
+        valley[max(1, n // 256), 4 if SIMULATED else 256](x, g, on_device)
+        return 0.25 * float(verbs.dot(x, g)) + 0.25 * float(verbs.weighted(x, on_device))
+
+    options = {"gtol": 1e-2 if SIMULATED else 1e-6} | ({"patience": 3} if method == "perturbed-gd" else {})
+    found = so.minimize_on_device(function, cuda.to_device(np.ones(n)), method=method, options=options)
+    assert found.success
+    x = found.x.copy_to_host()
+    assert np.max(np.abs(scales * x + x**3)) <= options["gtol"]
+    again = so.minimize_on_device(function, np.ones(n), method=method, options=options)
+    assert again.x.copy_to_host().tobytes() == x.tobytes()
