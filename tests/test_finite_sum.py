@@ -140,3 +140,12 @@ def test_a_gradient_of_one_s_own_gets_the_data():
     found = so.minimize(risk, np.zeros(WIDTH), jac=lambda w, X: 2.0 * (w - np.sum(X, axis=0) / len(X)), method="bfgs")
     assert found.success and found.derivatives == "given"
     assert np.allclose(found.x, X.mean(axis=0), atol=1e-8)
+
+
+def test_different_sums_have_different_names_in_the_disk_cache():
+    def names(term, regularizer=None):
+        total, args = so.FiniteSum(term, (X, Y), regularizer).as_objective()
+        return {typed_objective((total._replace(threads=k), None, None, None), args, ("grad",))[0].keep[1].__name__
+                for k in (False, True)}  # fmt: skip
+
+    assert len(names(term) | names(term, ridge) | names(lambda w, row, label: np.dot(row, w) * label)) == 6

@@ -9,6 +9,7 @@ evaluated again behind it, where the exception reaches the caller.
 """
 
 import functools
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -175,6 +176,13 @@ def mean(values, rows):
     return s / rows
 
 
+def cached(function, signature, key, threads):
+    """`function` compiled, or from the disk cache: under a name of its own, since Numba's symbols are made of names."""
+    key = hashlib.sha256(f"{key} {threads}".encode()).hexdigest()
+    function.__name__ = function.__qualname__ = f"{function.__name__}_of_rows_{key[:16]}"
+    return typed(function, signature, key, THREADED if threads else TRAMPOLINE)
+
+
 def value(part, regularizer, kind, threads, key):
     """fun(x, data) from part(x, *arrays) -> f and regularizer(x) -> f."""
     sizes, chunk = reader(kind)
@@ -191,7 +199,7 @@ def value(part, regularizer, kind, threads, key):
                 values[c] = part(x, *chunk(data, c, chunks))
         return mean(values, rows) + regularizer(x)
 
-    return typed(fun, FUN, f"{key} {threads}", THREADED if threads else TRAMPOLINE)
+    return cached(fun, FUN, key, threads)
 
 
 def gradient(part, regularizer, kind, threads, key):
@@ -212,7 +220,7 @@ def gradient(part, regularizer, kind, threads, key):
         add_means(parts, rows, g)
         return mean(values, rows) + f
 
-    return typed(fun_grad, FUN_GRAD, f"{key} {threads}", THREADED if threads else TRAMPOLINE)
+    return cached(fun_grad, FUN_GRAD, key, threads)
 
 
 def product(part, regularizer, kind, threads, key):
@@ -233,4 +241,4 @@ def product(part, regularizer, kind, threads, key):
         add_means(parts, rows, out)
         return 0.0
 
-    return typed(hvp, HVP, f"{key} {threads}", THREADED if threads else TRAMPOLINE)
+    return cached(hvp, HVP, key, threads)
