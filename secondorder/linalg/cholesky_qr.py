@@ -1,14 +1,15 @@
 r"""R and Q'q of A P = Q R from A'A and A'q: half the multiplications of reflections, all in inner products of columns.
 
-The order of their sums is LLVM's choice (`plus`), one for all fits on a machine. For 4 columns of 32 they take 25 ns,
-reflections 350. Columns are scaled by D, and R comes by Cholesky's factorization of D^-1 A'A D^-1 with pivoting, row by
-row:
+LLVM chooses the order of their sums (`plus`), one for all fits on a machine. For 4 columns of 32 (AMD EPYC, 2026-11)
+they take 29 ns, factors 72, reflections 290. Columns are scaled by D, and R comes by Cholesky's factorization of
+D^-1 A'A D^-1 with pivoting, row by row:
 
     R_kk = (G_kk - sum_{i<k} R_ik^2)^(1/2);      R_kj = (G_kj - sum_{i<k} R_ik R_ij) / R_kk,  j > k
 
 R then has errors of eps times the square of the condition of A, where reflections have eps times the condition ([1]
 section 10.2, [2]). So it is refused where a pivot is less than LEAST of the first: at that limit ten digits are right,
-which is more than a step of an iteration has use for. Q'q = R'^-1 P'A'q has the error of A'q, as with reflections.
+which is more than a step of an iteration has use for. Q'q = R'^-1 P'A'q has errors of eps times the condition, in units
+of |q|: that is far below what fits stop at.
 
 References
 ----------

@@ -68,6 +68,16 @@ def test_the_columns_are_those_of_one_direction_at_a_time(function):
     assert np.allclose(J.T, jacobian(function)(x.copy(), T), rtol=1e-13, atol=1e-14)
 
 
+def test_lengths_are_compared_before_the_one_loop_that_reads_and_writes_so_many_entries():
+    vector = types.float64[::1]
+    made = generated(lambda x, t, y, w: w * (x[0] * np.exp(-x[1] * t) - y), [kind_of(vector, name) for name in "xtyw"])
+    for product in ("stored", COLUMNS[2]):
+        text, _ = made.text(product)
+        assert text.count("\n    for ") == 1
+        assert text.rindex("raise") < text.index("\n    for ")
+        assert "np.empty" not in text
+
+
 def test_a_residual_that_changes_its_length_is_refused():
     def growing(x, t):
         r = np.empty(3 if x[0] > 0.5 else 4)
