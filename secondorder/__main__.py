@@ -164,6 +164,7 @@ def progress(k, total, name):
 def run_info(parsed):
     """Print what a bug report needs."""
     from secondorder import jit
+    from secondorder.backends import cuda
     from secondorder.compare import versions
 
     rows = versions()
@@ -172,7 +173,7 @@ def run_info(parsed):
     rows["cores"] = f"{rows['cores']} of {os.cpu_count()}"
     rows["numba threads"] = f"{jit.config.NUMBA_NUM_THREADS}, layer {threading_layer(jit.numba)}"
     rows["blas threads"] = blas_threads()
-    rows["cuda"] = "not used by this version"
+    rows["cuda"] = "a device is there" if cuda.is_available() else "no device"
     rows["compiler"] = "off: NUMBA_DISABLE_JIT is set" if jit.JIT_DISABLED else "on"
     rows["cache"] = f"{jit.cache_root()}, {cache_size(jit.cache_root())}"
     width = max(map(len, rows))
