@@ -6,6 +6,7 @@ registers, costly functions get loops of their own, loops over rows take four at
 
 from secondorder.derivatives.autodiff.fission import Rooms, parts_of, split
 from secondorder.derivatives.autodiff.hoisting import hoist
+from secondorder.derivatives.autodiff.inner_products import hoist_checks, write_inner_products
 from secondorder.derivatives.autodiff.ir import Const, Load, Loop, Op, Shape, Store, blocks, uses, walk
 from secondorder.derivatives.autodiff.jamming import jam
 from secondorder.derivatives.autodiff.simplify import drop_dead, reuse_loads
@@ -14,6 +15,8 @@ from secondorder.derivatives.autodiff.views import resolve_views
 
 def finish(program):
     """Do all of it; in place, and returned."""
+    hoist_checks(program.body)
+    write_inner_products(program.body)
     resolve_views(program)
     reuse_loads(program)
     drop_dead(program)

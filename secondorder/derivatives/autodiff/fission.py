@@ -39,6 +39,7 @@ from secondorder.derivatives.autodiff.ir import (
     If,
     Kind,
     Load,
+    Loop,
     Op,
     Push,
     Shape,
@@ -60,6 +61,7 @@ from secondorder.derivatives.autodiff.simplify import Renaming
 from secondorder.derivatives.autodiff.sums import is_sum
 
 BLOCK = 128  # passes: 1 kB for a value that is kept; derivatives_table.py, logistic, 2026-11: 32 to 256 within 13 %
+ROWS = 32  # of passes with loops in them: what these read is still in a cache near by when later parts read it again
 FEWEST = 8  # passes of a loop that is worth it: what the widest vectors hold
 MOST_ROWS = 64  # of values kept at the same time: 64 kB of a stack, of which threads have 512 kB on some systems
 MOST_KEPT = 4  # values to keep for each costly one: beyond, memory traffic eats what vectors gain
@@ -273,10 +275,11 @@ class Splitting:
         self.loop = loop = parts.loop
         self.made = b = Builder()
         self.passes = b.sub(loop.stop, loop.start)
-        with b.loop(b.op("floordiv", b.add(self.passes, Const(BLOCK - 1)), Const(BLOCK)), hint="b") as self.strip:
-            before = b.mul(self.strip.index, Const(BLOCK))
+        block = min(ROWS, BLOCK) if any(isinstance(o, Loop) for o in walk(loop.body)) else BLOCK
+        with b.loop(b.op("floordiv", b.add(self.passes, Const(block - 1)), Const(block)), hint="b") as self.strip:
+            before = b.mul(self.strip.index, Const(block))
             self.first = b.add(loop.start, before)
-            length = b.op("min", Const(BLOCK), b.sub(self.passes, before))
+            length = b.op("min", Const(block), b.sub(self.passes, before))
             self.loops = []
             for number in parts.numbers():
                 with b.loop(length, hint="k") as part:

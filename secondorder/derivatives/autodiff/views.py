@@ -1,4 +1,4 @@
-"""Entries of slices as entries of the arrays that they are slices of: x[1:][k] is x[k + 1].
+"""Entries of slices and rows as entries of the arrays: x[1:][k] is x[k + 1], A[i, :][k] is A[i, k].
 
 Two slices of an array that overlap are two arrays to LLVM, which then neither forwards a store of one pass to the next
 nor vectorises; and loads of one entry by way of different slices are not known to be the same.
@@ -10,6 +10,7 @@ from secondorder.derivatives.autodiff.ir import (
     Load,
     Loop,
     Op,
+    Shape,
     Slice,
     Store,
     Value,
@@ -18,17 +19,51 @@ from secondorder.derivatives.autodiff.ir import (
     walk,
 )
 
+FULL = Slice(None, None, None)
+
 
 def resolve_views(program):
-    """Read and write through slices by way of the arrays; in place."""
-    sources = {}  # view -> (array, the first index of each axis)
+    """Read and write through slices and rows by way of the arrays; in place."""
+    sources = {}  # view -> (array, for each of its axes the first index, or the value of the only one)
+    lengths = {}  # view -> (array, the axis of it that each of its own is, or None)
     for op in walk(program.body):
-        if isinstance(op, View) and op.how == "index" and all(map(is_shift, op.args)):
-            array, first = sources.get(op.array, (op.array, (0,) * len(op.args)))
-            shifts = (0 if p.lo is None else p.lo.value for p in op.args)
-            sources[op.result] = array, tuple(a + c for a, c in zip(first, shifts))
+        if isinstance(op, View) and op.how == "index":
+            array, places = sources.get(op.array, (op.array, (0,) * op.array.kind.ndim))
+            places = placed(places, op.args)
+            if places is not None:
+                sources[op.result] = array, places
+                array, axes = lengths.get(op.array, (op.array, range(op.array.kind.ndim)))
+                axes = [axis if part == FULL else None for axis, part in zip(axes, op.args) if not is_index(part)]
+                lengths[op.result] = array, axes
+        elif isinstance(op, Shape) and op.array in lengths:
+            array, axes = lengths[op.array]
+            if axes[op.axis] is not None:
+                op.array, op.axis = array, axes[op.axis]
     if sources:
         visit(program.body, sources, {})
+
+
+def placed(places, args):
+    """Where the entries of a view of a view are in the array, or None if that isn't so simple."""
+    left = [p for p in places if not isinstance(p, Value)]
+    if len(args) != len(left) or not all(is_shift(a) or is_index(a) for a in args):
+        return None
+    if any(p and not isinstance(a, Slice) for p, a in zip(left, args)):
+        return None
+    args = iter(args)
+    return tuple(p if isinstance(p, Value) else moved_place(p, next(args)) for p in places)
+
+
+def moved_place(first, arg):
+    """The first index of an axis after one more slice, or the value of its only one."""
+    if not isinstance(arg, Slice):
+        return arg
+    return first + (0 if arg.lo is None else arg.lo.value)
+
+
+def is_index(part):
+    """Is a part of an index the number of a row, or the like?"""
+    return isinstance(part, Value) and part.kind == INT
 
 
 def is_shift(part):
@@ -47,8 +82,9 @@ def visit(block, sources, shifted):
     """Visit a block. shifted: index of a loop around -> {distance: the value index + distance}."""
     for op in block:
         if isinstance(op, Load | Store) and op.array in sources and all(known(i, shifted) for i in op.indices):
-            op.array, first = sources[op.array]
-            op.indices = tuple(moved(i, c, shifted) for i, c in zip(op.indices, first))
+            op.array, places = sources[op.array]
+            indices = iter(op.indices)
+            op.indices = tuple(p if isinstance(p, Value) else moved(next(indices), p, shifted) for p in places)
         for inner in blocks(op):
             here = dict(shifted)
             if isinstance(op, Loop) and counts_up(op):
