@@ -35,6 +35,7 @@ from secondorder.status import (
     RAISED,
     REASONS,
     ROUNDING,
+    SHRUNK,
     SIGNAL,
     STOP_ITERATION,
 )
@@ -425,7 +426,7 @@ def result_of(run, reason, begun, detail=None):
         jac=run.gradient(counts, values),
         success=status == CONVERGED,
         status=status,
-        message=detail or message(reason, sentence, values),
+        message=detail or message(reason, sentence, values, plan.module.SEARCH is not None),
         reason=word,
         criteria=criteria(plan.run, values),
         optimality=gnorm,
@@ -468,18 +469,19 @@ def criteria(options, values):
     return found
 
 
-def message(reason, sentence, values):
-    """The sentence of a reason, with the numbers that show it."""
+def message(reason, sentence, values, searched):
+    """The sentence of a reason, with the numbers that show it. searched: did the method have a line search?"""
     if reason == GTOL:  # they are in criteria; formatting them would take longer than many a solve
         return sentence
     if reason == BELOW_FMIN:
         return f"{sentence} (fmin = {values[c.F_MIN]:.3g}, f = {values[c.F]:.3g})"
     text = f"{sentence}: |g|_inf = {values[c.GNORM]:.3g}, tolerance {values[c.THRESHOLD]:.3g}"
-    if reason in (ROUNDING, PRECISION, NO_DECREASE):
+    if reason in (ROUNDING, PRECISION, NO_DECREASE, SHRUNK):
+        last, end = ("search", f"at step {values[c.TRIAL_ALPHA]:.3g} ") if searched else ("steps", "")
         text += (
-            f"; the last search had slope {values[c.SLOPE]:.3g}, hoped for a decrease of {values[c.EXPECTED]:.3g} in "
-            f"f = {values[c.F]:.6g}, and ended at step {values[c.TRIAL_ALPHA]:.3g} with f - f(x) = "
-            f"{values[c.TRIAL_F] - values[c.F]:.3g} and slope {values[c.TRIAL_SLOPE]:.3g}"
+            f"; the last {last} had slope {values[c.SLOPE]:.3g}, hoped for a decrease of {values[c.EXPECTED]:.3g} in "
+            f"f = {values[c.F]:.6g}, and ended {end}with f - f(x) = {values[c.TRIAL_F] - values[c.F]:.3g} and slope "
+            f"{values[c.TRIAL_SLOPE]:.3g}"
         )
     return text
 

@@ -31,6 +31,7 @@ NO_DECREASE = 20
 NO_DESCENT = 21
 ROUNDING = 22
 SADDLE = 23
+SHRUNK = 24
 NOT_FINITE_START = 30
 NOT_FINITE_STEP = 31
 BELOW_FMIN = 40
@@ -72,6 +73,12 @@ REASONS = {
         "no decrease",
         "the line search found no lower point, also along the negative gradient: the gradient may be wrong "
         "(compare it with jac='3-point'), or f may be noisy or not smooth here",
+    ),
+    SHRUNK: Reason(
+        STALLED,
+        "no decrease",
+        "no step lowered f, however short: the region in which its model is trusted has shrunk to nothing. The "
+        "derivatives may be wrong (compare the gradient with jac='3-point'), or f may be noisy or not smooth here",
     ),
     NO_DESCENT: Reason(
         STALLED,
