@@ -77,8 +77,8 @@ REASONS = {
     SHRUNK: Reason(
         STALLED,
         "no decrease",
-        "no step lowered f, however short: the region in which its model is trusted has shrunk to nothing. The "
-        "derivatives may be wrong (compare the gradient with jac='3-point'), or f may be noisy or not smooth here",
+        "the region in which the model of f is trusted has shrunk to nothing, and no lower point was in it: the "
+        "gradient may be wrong (compare it with jac='3-point'), or f may be noisy or not smooth here",
     ),
     NO_DESCENT: Reason(
         STALLED,
