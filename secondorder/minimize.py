@@ -115,7 +115,9 @@ def minimize(
         random direction is compared. `check_derivatives` looks closer. These evaluations are not counted.
     second_order : bool, "certify" or "escape", optional
         "certify": where the run ends with a small gradient, look at the least curvature there, so that a saddle is no
-        success: ``result.certificate``. "escape" or True: and go on from a saddle along that direction. False: neither.
+        success: ``result.certificate``. "escape" or True: and go on from a saddle along that direction, and from a
+        point where the Newton step still promises more of f than grtol (f(x0) - f(x)), or what gtol is relative to
+        |g(x0)|_inf in its place, if H is at hand: by hess, or for n <= 24 by products. False: neither.
         Default: "escape" for methods that use second derivatives, False for others. These get Hessian products, as
         under `hessp`, if asked. The option ``escape`` ("curvature") is the way out, one of `secondorder.escapes`:
         "neon", "neon2", "perturbation" and "random-search" need gradients alone.
