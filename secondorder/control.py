@@ -112,6 +112,7 @@ GRAD_TOL = 17  # gtol
 GRAD_RTOL = 18  # grtol
 START_GNORM = 20  # |g(x0)|_inf
 FIRST_EXPECTED = 21  # EXPECTED of the first of several trials in a row, each shorter than the one before
+START_F = 22  # f(x0)
 N_VALUES = 24
 
 IN_UNITS_OF_F = (
@@ -127,6 +128,7 @@ IN_UNITS_OF_F = (
     EXPECTED,
     HOPED,
     FIRST_EXPECTED,
+    START_F,
 )
 
 # columns of the trace, one row per iteration, the start included
@@ -178,8 +180,8 @@ def _spent(counts):
 @inlined
 def value(fun, x, control, data):
     """f(x), counted."""
+    control.counts[N_FUN] += 1  # before the call, which may raise
     f = fun(x, data) * control.values[SCALE]
-    control.counts[N_FUN] += 1
     _spent(control.counts)
     return f
 
@@ -187,12 +189,13 @@ def value(fun, x, control, data):
 @inlined
 def value_and_gradient(fun_grad, x, g, control, data):
     """f(x), counted; g <- its gradient."""
-    f = fun_grad(x, g, data)
     counts, factor = control.counts, control.values[SCALE]
+    counts[N_FUN] += 1
+    f = fun_grad(x, g, data)
     if factor != 1.0:
         f *= factor
         scale(factor, g, g)
-    counts[N_FUN] += counts[FUN_PER_GRAD]
+    counts[N_FUN] += counts[FUN_PER_GRAD] - 1
     counts[N_GRAD] += 1
     _spent(counts)
     return f

@@ -35,6 +35,7 @@ from secondorder.status import (
     RAISED,
     REASONS,
     ROUNDING,
+    SHRUNK,
     SIGNAL,
     STOP_ITERATION,
 )
@@ -114,9 +115,11 @@ def minimize(
         random direction is compared. `check_derivatives` looks closer. These evaluations are not counted.
     second_order : bool, "certify" or "escape", optional
         "certify": where the run ends with a small gradient, look at the least curvature there, so that a saddle is no
-        success: ``result.certificate``. "escape" or True: and go on from a saddle. False: neither, a small gradient is
-        all that success means. Default: "escape" for methods that use second derivatives, False for others. These get
-        Hessian products, as under `hessp`, if asked. The option ``escape`` ("curvature") is the way out, one of
+        success: ``result.certificate``. "escape" or True: and go on from a saddle, and from a point where the Newton
+        step still promises more of f than grtol (f(x0) - f(x)), or what gtol is relative to |g(x0)|_inf in its place,
+        if H is at hand: by hess, or for n <= 24 by products. False: neither, a small gradient is all that success
+        means. Default: "escape" for methods that use second derivatives, False for others. These get Hessian
+        products, as under `hessp`, if asked. The option ``escape`` ("curvature") is the way out, one of
         `secondorder.escapes`. See docs/saddles.md.
 
     Returns
@@ -425,7 +428,7 @@ def result_of(run, reason, begun, detail=None):
         jac=run.gradient(counts, values),
         success=status == CONVERGED,
         status=status,
-        message=detail or message(reason, sentence, values, run.certificate),
+        message=detail or message(reason, sentence, values, run.certificate, plan.module.SEARCH is not None),
         reason=word,
         criteria=criteria(plan.run, values),
         optimality=gnorm,
@@ -468,19 +471,20 @@ def criteria(options, values):
     return found
 
 
-def message(reason, sentence, values, certificate):
-    """The sentence of a reason, with the numbers that show it."""
+def message(reason, sentence, values, certificate, searched):
+    """The sentence of a reason, with the numbers that show it. searched: did the method have a line search?"""
     known = "" if certificate is None else f"; {certificate.established()}"
     if reason == GTOL:  # they are in criteria; formatting them would take longer than many a solve
         return sentence + known
     if reason == BELOW_FMIN:
         return f"{sentence} (fmin = {values[c.F_MIN]:.3g}, f = {values[c.F]:.3g})"
     text = f"{sentence}: |g|_inf = {values[c.GNORM]:.3g}, tolerance {values[c.THRESHOLD]:.3g}"
-    if reason in (ROUNDING, PRECISION, NO_DECREASE):
+    if reason in (ROUNDING, PRECISION, NO_DECREASE, SHRUNK):
+        last, end = ("search", f"at step {values[c.TRIAL_ALPHA]:.3g} ") if searched else ("steps", "")
         text += (
-            f"; the last search had slope {values[c.SLOPE]:.3g}, hoped for a decrease of {values[c.EXPECTED]:.3g} in "
-            f"f = {values[c.F]:.6g}, and ended at step {values[c.TRIAL_ALPHA]:.3g} with f - f(x) = "
-            f"{values[c.TRIAL_F] - values[c.F]:.3g} and slope {values[c.TRIAL_SLOPE]:.3g}"
+            f"; the last {last} had slope {values[c.SLOPE]:.3g}, hoped for a decrease of {values[c.EXPECTED]:.3g} in "
+            f"f = {values[c.F]:.6g}, and ended {end}with f - f(x) = {values[c.TRIAL_F] - values[c.F]:.3g} and slope "
+            f"{values[c.TRIAL_SLOPE]:.3g}"
         )
     return text + known
 

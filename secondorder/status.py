@@ -32,6 +32,7 @@ NO_DESCENT = 21
 ROUNDING = 22
 SADDLE = 23
 UNCERTIFIED = 24
+SHRUNK = 25
 NOT_FINITE_START = 30
 NOT_FINITE_STEP = 31
 BELOW_FMIN = 40
@@ -73,6 +74,12 @@ REASONS = {
         "no decrease",
         "the line search found no lower point, also along the negative gradient: the gradient may be wrong "
         "(compare it with jac='3-point'), or f may be noisy or not smooth here",
+    ),
+    SHRUNK: Reason(
+        STALLED,
+        "no decrease",
+        "the region in which the model of f is trusted has shrunk to nothing, and no lower point was in it: the "
+        "gradient may be wrong (compare it with jac='3-point'), or f may be noisy or not smooth here",
     ),
     NO_DESCENT: Reason(
         STALLED,

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from secondorder import METHODS, minimize
+from secondorder import METHODS, Objective, minimize
 from secondorder.problems import PROBLEMS
 
 FOREVER = 2**62
@@ -130,8 +130,8 @@ def check(run):
     assert np.all(np.isfinite(result.x))
     if result.status != 6:
         assert (result.nfev, result.njev) == tuple(run.calls)
-    else:  # a pair of which one call raised is not counted
-        assert run.calls[0] - 1 <= result.nfev <= run.calls[0]
+    else:  # of a pair of which one call raised the gradient is not counted
+        assert result.nfev == run.calls[0]
         assert run.calls[1] - 1 <= result.njev <= run.calls[1]
     if result.status == 0:
         threshold = GRTOL * np.max(np.abs(clean_jac(run.start)))
@@ -232,6 +232,21 @@ def test_a_gradient_of_the_wrong_sign_leaves_the_start(method, backend):
     assert run.result.status == 2
     assert np.array_equal(run.result.x, run.start)
     words(run, "gradient may be wrong")
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].NEEDS != ("grad",)])
+def test_a_stall_names_the_search_or_the_region_that_found_nothing(name):
+    def uphill(x, g):
+        g[:] = -2.0 * x - 1.0
+        return x @ x + x[0] + x[1]
+
+    def products(x, v, out):
+        out[:] = 2.0 * v
+
+    result = minimize(Objective(uphill, hvp=products), [1.0, 2.0], method=name, backend="python")
+    assert (result.status, result.reason) == (2, "no decrease")
+    assert ("region" in result.message) != ("search" in result.message)
+    assert ("search" in result.message) == bool(METHODS[name].SEARCH)
 
 
 @pytest.mark.parametrize("first", [2, 9])
@@ -815,8 +830,10 @@ def test_whatever_comes_only_truthful_statuses_come_out(method, seed):
     assert (result.status == 6) == tough.raised
     assert result.nfev <= 301
     assert np.all(np.isfinite(result.x))
+    if not tough.raised or METHODS[method].NEEDS == ("grad",):  # differences that raise half way are not counted
+        assert result.nfev == tough.n_fun
     if not tough.raised:
-        assert (result.nfev, result.njev) == (tough.n_fun, tough.n_jac)
+        assert result.njev == tough.n_jac
     seen = tough.values.get(result.x.tobytes(), [])
     if seen:
         assert any(np.array_equal(result.fun, f, equal_nan=True) for f in seen) or result.status == 6
@@ -824,7 +841,7 @@ def test_whatever_comes_only_truthful_statuses_come_out(method, seed):
         assert result.status == 6
         assert np.isnan(result.fun)
     f0 = tough.values.get(np.array(START).tobytes(), [np.nan])[0]
-    if np.isfinite(f0) and result.nfev > 0:
+    if np.isfinite(f0) and result.njev > 0:
         assert result.fun <= f0
     if result.status == 4:
         assert result.fun <= -1e20

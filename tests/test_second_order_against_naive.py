@@ -128,6 +128,35 @@ def test_iterates_on_a_quartic_are_the_twins(method, options, twin, eigenvalues)
     assert np.allclose(found, expected, rtol=0.0, atol=1e-7 * np.max(np.abs(expected)))
 
 
+class InOtherUnits(Quadratic):
+    """The same of d_i x_i."""
+
+    def __init__(self, eigenvalues, seed, d):
+        super().__init__(eigenvalues, seed)
+        self.d, self.x0 = d, self.x0 / d
+
+    def fun(self, x):
+        return super().fun(self.d * x)
+
+    def gradient(self, x):
+        return self.d * super().gradient(self.d * x)
+
+    def hessian(self, x):
+        return np.outer(self.d, self.d) * super().hessian(self.d * x)
+
+
+def test_newtons_steps_in_units_that_differ_by_1e7_are_those_of_the_twin_and_converge():
+    w, d = np.array([-5.0, -4.0, 0.5, 1.0, 20.0]), np.array([1.0, 2.0**10, 2.0**-14, 2.0**3, 2.0**-6])
+    problem = InOtherUnits(w, 3, d)
+    options = SEARCH | {"modification": "absolute"}
+    twin = searching(naive.newton, modify=naive.absolute)
+    expected = twin(problem.fun, problem.gradient, problem.hessian, problem.x0, 5) * d
+    found = iterates(problem, problem.x0, "newton", options, 5) * d
+    assert np.allclose(found, expected, rtol=0.0, atol=1e-7)
+    last = iterates(problem, problem.x0, "newton", options, 12)[-1]
+    assert np.all(abs(problem.gradient(last) / d) <= 1e-6)
+
+
 @rows
 @pytest.mark.parametrize("name", ["rosenbrock", "himmelblau", "broyden-tridiagonal", "wood"])
 def test_iterates_on_small_problems_are_the_twins(method, options, twin, name):

@@ -37,6 +37,7 @@ from secondorder.control import (
     N_ITER,
     N_RESTART,
     N_SKIP,
+    N_VALUES,
     OVERRUN,
     POLLED,
     SCALE,
@@ -71,7 +72,7 @@ from secondorder.jit import (
 )
 from secondorder.linalg import chunks
 from secondorder.linalg.vectors import copy, norm_inf
-from secondorder.status import CANCEL, MAXITER, RAISED, RUNNING, SIGNAL, TIME
+from secondorder.status import CANCEL, GTOL, MAXITER, RAISED, RUNNING, SIGNAL, TIME, UNCERTIFIED
 
 # queue: shared by all workers
 NEXT = 0  # the first problem that nobody has taken
@@ -101,7 +102,7 @@ _scratch_at, _fit_scratch_at = loader(tuple_type(matrix, vector)), loader(tuple_
 _fit_entry_at = function_at(fits.ENTRY)
 # All jobs begin with the addresses of scratch and control block, all scratch with `work`.
 _job_at, _fit_job_at = loader(tuple_type(*[intp] * 8)), loader(tuple_type(*[intp] * 10))
-_looked_job_at = loader(tuple_type(*[intp] * 10))
+_looked_job_at = loader(tuple_type(*[intp] * 11))
 _head_of_job_at, _head_of_scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix))
 
 
@@ -117,21 +118,44 @@ def solve_item(job, x, item):
 
 
 def look_item(job, x, item):
-    """`solve_item`, and a look at where that ended: from a saddle the solver goes on, if that is asked for."""
-    scratch, control_address, entry, program, fun, fun_grad, second, address, looking, noted = _looked_job_at(job)
-    control = _control_at(control_address)
+    """`solve_item`, and a look at where that ended, as `saddle.Examination.__call__`, which see."""
+    scratch, control_address, entry, program, fun, fun_grad, second, address, looking, noted, met = _looked_job_at(job)
+    looking, (met,) = saddle.looking_at(looking), _head_of_scratch_at(met)
+    n, counts, has_met = x.shape[0], _control_at(control_address).counts, False
     saddle.forget(noted, item)
     reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
-    while saddle.may_be_a_saddle(reason, x.shape[0]):
-        reason, moved = saddle.look_at_item(
-            scratch, control_address, x, fun_grad, second, address, item, looking, noted, reason
-        )
-        if not moved:
+    while saddle.may_be_a_saddle(reason, n):
+        if not saddle.is_item_affordable(n, looking, counts):
+            reason = UNCERTIFIED
             break
+        further = looking.leaving and reason == GTOL
+        if further:
+            saddle.keep(scratch, control_address, borrowed(x), met[0])
+        verdict, moved = saddle.look_at_item(
+            scratch, control_address, x, fun_grad, second, address, item, looking, noted, further, looking.leaving
+        )
+        if counts[STOP] in (SIGNAL, CANCEL):
+            reason = counts[STOP]
+            break
+        if not moved:
+            reason = saddle.item_end(verdict, reason)
+            break
+        if verdict == saddle.FURTHER:
+            copy(met[0], met[1])
+            has_met = True
         saddle.forget(noted, item)
         reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
-    if control.counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
-        work, _ = _scratch_at(scratch)
+    if has_met and saddle.item_was_in_vain(reason, looking.strict):
+        saddle.restore(scratch, control_address, borrowed(x), met[1])
+        saddle.forget(noted, item)
+        reason = UNCERTIFIED
+        if saddle.is_item_affordable(n, looking, counts):
+            verdict, _ = saddle.look_at_item(
+                scratch, control_address, x, fun_grad, second, address, item, looking, noted, False, False
+            )
+            reason = counts[STOP] if counts[STOP] in (SIGNAL, CANCEL) else saddle.item_end(verdict, GTOL)
+    if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
+        work, control = _scratch_at(scratch)[0], _control_at(control_address)
         return_to_best(_fun_grad_at(fun_grad), borrowed(x), work[0], control, (address, item))
     return reason
 
@@ -294,13 +318,15 @@ class Looking(Solving):
     def __init__(self, plan, typed, bound, B, n):
         super().__init__(plan, typed, bound)
         self.noted = saddle.Noted(B, n, plan.examine.about(plan.examine.limits(n, typed)[0]))
-        self.looking = None
+        self.looking, self.met = None, []
 
     def more(self, n, rows):
         """Further addresses of a job."""
+        plan = self.plan
         if self.looking is None:
-            self.looking = self.plan.examine.looking(n, rows, self.typed)
-        return self.looking.address, self.noted.native.address
+            self.looking = plan.examine.looking(n, rows, self.typed, plan.run.strict)
+        self.met.append(Native((np.empty((2, 2 * n + N_VALUES)),)))  # two points with all that is known of them
+        return self.looking.address, self.noted.native.address, self.met[-1].address
 
 
 class Fitting:

@@ -1,8 +1,9 @@
-"""What kind of point a run ended at, and how it leaves a saddle: between the solver and the result.
+"""What kind of point a run ended at, and how it leaves a saddle or the wall of a valley: between solver and result.
 
 After a solver has stopped with a small gradient, one compiled entry finds the least curvature there
-(subproblems.least_curvature) and, where x is no minimum, a lower point by one of ESCAPES. From that the same solver
-goes on: counts, budgets, trace and callbacks are those of the same control block.
+(subproblems.least_curvature) and, where x is no minimum, a lower point by one of ESCAPES. Where the Hessian is at hand
+and the Newton step promises more than the tolerance leaves, it takes that step (subproblems.newton_decrement). From the
+lower point the same solver goes on: counts, budgets, trace and callbacks are those of the same control block.
 
 Curvature comes first whatever the escape: that no way down was found shows nothing, and at a minimum, where most runs
 end, looking takes fewer evaluations than any escape takes to give up.
@@ -19,6 +20,7 @@ from secondorder.control import (
     FUN_PER_GRAD,
     G_ROW,
     GRAD_PER_PRODUCT,
+    LEFT_BEST,
     MAX_FUN,
     MAX_ITER,
     N_ESCAPE,
@@ -29,6 +31,7 @@ from secondorder.control import (
     SCALE,
     STOP,
     F,
+    hessian,
     stopped,
 )
 from secondorder.derivatives.second_order import EPS, NOISE
@@ -61,21 +64,42 @@ from secondorder.jit import (
 )
 from secondorder.linalg.vectors import copy
 from secondorder.result import Certificate
-from secondorder.status import CANCEL, FTOL, GTOL, ROUNDING, SADDLE, SIGNAL, UNCERTIFIED, XTOL
+from secondorder.status import (
+    BUDGET,
+    CANCEL,
+    FTOL,
+    GTOL,
+    NOT_FINITE,
+    REASONS,
+    ROUNDING,
+    RUNNING,
+    SADDLE,
+    SIGNAL,
+    STALLED,
+    TIME_LIMIT,
+    UNCERTIFIED,
+    XTOL,
+)
 from secondorder.subproblems import least_curvature
 from secondorder.subproblems.least_curvature import (
     CHOLESKY,
     EXACT,
     LANCZOS,
+    PRODUCTS,
     Curvature,
     from_matrix,
     from_products,
+    matrices_in,
+    matrix_of_products,
 )
+from secondorder.subproblems.newton_decrement import newton_step_taken
 
 EXACT_BELOW = 12  # n above which H is factored first: eigenvectors take 1.5 us at n = 8, 10 us at 16
 LOOKED_AT = (GTOL, XTOL, FTOL, ROUNDING)  # the reasons to end that may be those of a saddle
 
-UNKNOWN, MINIMUM, DEGENERATE, STRICT, MAXIMUM = 0, 1, 2, 3, 4
+VAIN = tuple(code for code, reason in REASONS.items() if reason.status in (BUDGET, STALLED, NOT_FINITE, TIME_LIMIT))
+
+FURTHER, UNKNOWN, MINIMUM, DEGENERATE, STRICT, MAXIMUM = -1, 0, 1, 2, 3, 4
 VERDICTS = ("unknown", "minimum", "degenerate", "saddle", "maximum")
 BOUNDS = ("unknown", "cholesky", "exact", "lanczos")
 
@@ -91,7 +115,7 @@ _leave_at = function_at(LEAVE)
 
 FOUND = tuple_type(intp, intp, intp, intp, f8, f8, f8, f8, f8)
 ENTRY = FOUND(
-    intp, intp, vector, intp, intp, intp, intp, intp, intp, intp, intp, f8, f8, f8, intp
+    intp, intp, vector, intp, intp, intp, intp, intp, intp, intp, intp, intp, f8, f8, f8, intp
 )  # fmt: skip
 
 
@@ -121,6 +145,9 @@ def judged(fun_grad, leave, found, x, leaving, seed, tolerance, floor, noise, wo
     return verdict, tried, *known
 
 
+TAKEN = FURTHER, -1, 0, 0, 0, math.nan, math.nan, math.nan, math.nan  # instead of `judged`: a Newton step was taken
+
+
 @leaf
 def gradient_first(work, control):
     """work[0] <- the gradient at x, wherever the solver left it."""
@@ -130,26 +157,67 @@ def gradient_first(work, control):
 
 
 def with_hess(
-    scratch, control, x, fun_grad, hess, address, leave, most, exact, leaving, seed, tolerance, floor, noise, item
+    scratch,
+    control,
+    x,
+    fun_grad,
+    hess,
+    address,
+    leave,
+    most,
+    exact,
+    further,
+    leaving,
+    seed,
+    tolerance,
+    floor,
+    noise,
+    item,
 ):
-    """Look at x, by way of a Hessian, and leave it if it is no minimum: all by address."""
+    """Look at x, by way of a Hessian, and leave it if it is no minimum, or not yet: all by address."""
     work, _ = _scratch_at(scratch)
     control, x, data = _control_at(control), borrowed(x), (address, item)
     fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
     gradient_first(work, control)
-    found = from_matrix(_hess_at(hess), x, exact, tolerance, floor, work, control, data)
+    H, L = matrices_in(work)
+    hessian(_hess_at(hess), x, H, control, data)
+    if further != 0 and newton_step_taken(fun_grad, x, control.values[F], H, L, work, control, data):
+        return TAKEN
+    found = from_matrix(exact, tolerance, floor, work)
     return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, noise, work, control, data)
 
 
 def with_hvp(
-    scratch, control, x, fun_grad, hvp, address, leave, most, exact, leaving, seed, tolerance, floor, noise, item
+    scratch,
+    control,
+    x,
+    fun_grad,
+    hvp,
+    address,
+    leave,
+    most,
+    exact,
+    further,
+    leaving,
+    seed,
+    tolerance,
+    floor,
+    noise,
+    item,
 ):
-    """`with_hess` by way of products; most: of Lanczos."""
+    """`with_hess` by way of products; most: of Lanczos, for many variables."""
     work, memory = _scratch_at(scratch)
     control, x, data = _control_at(control), borrowed(x), (address, item)
     fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
     gradient_first(work, control)
-    found = from_products(_hvp_at(hvp), x, exact, tolerance, floor, most, seed, work, memory, control, data)
+    if x.shape[0] > PRODUCTS:
+        found = from_products(_hvp_at(hvp), x, tolerance, floor, most, seed, work, memory, control, data)
+    else:
+        H, L = matrices_in(work)
+        matrix_of_products(_hvp_at(hvp), x, work[3], H, control, data)
+        if further != 0 and newton_step_taken(fun_grad, x, control.values[F], H, L, work, control, data):
+            return TAKEN
+        found = from_matrix(exact, tolerance, floor, work)
     return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, noise, work, control, data)
 
 
@@ -165,8 +233,23 @@ def compiled_escape(name):
     return compiled(ESCAPES[name].leave, LEAVE)
 
 
+class Met:
+    """A point at which a run might have ended, as it was: for a run that goes on and comes to no end."""
+
+    def __init__(self, run):
+        self.x, self.g = run.x.copy(), run.work[run.counts[G_ROW]].copy()
+        self.values, self.extra_fields = run.values.copy(), run.extra_fields
+
+    def restore(self, run):
+        """Make it the end of the run; counts stay."""
+        run.x[:], run.work[0], run.values[:] = self.x, self.g, self.values
+        run.counts[G_ROW] = run.counts[LEFT_BEST] = 0
+        run.counts[STOP] = RUNNING  # what ended the run that went on is no end of this one
+        run.certificate, run.extra_fields = None, self.extra_fields
+
+
 class Examination:
-    """How the points at which a method's runs end are looked at. leaving: and go on from a saddle."""
+    """How the points at which a method's runs end are looked at. leaving: and go on from there."""
 
     def __init__(self, module, options, leaving):
         self.matrices, self.leaving, self.rows = "hess" in module.NEEDS, leaving, ESCAPES[options.escape].N_WORK
@@ -184,20 +267,33 @@ class Examination:
         return rows, max(length, least_curvature.n_memory(n, self.matrices, rows))
 
     def __call__(self, run, reason):
-        """Look at where the run has ended, and as long as that is a saddle go on. The reason to end."""
+        """Look at where the run has ended, and as long as there is a way on, go on. The reason to end."""
+        met = None  # the last point that would have been the end but for a Newton step
         while run.n > 0 and reason in LOOKED_AT:  # without variables there are no eigenvalues
             if not self.affordable(run):
-                return UNCERTIFIED
-            verdict, moved = self.look(run)
+                reason = UNCERTIFIED
+                break
+            before = Met(run) if self.leaving and reason == GTOL else None
+            verdict, moved = self.look(run, before is not None, self.leaving)
             stop = run.counts[STOP]
             if stop in (SIGNAL, CANCEL):
                 return int(stop)
             if not moved:
-                return SADDLE if verdict > DEGENERATE else UNCERTIFIED if verdict == UNKNOWN else reason
+                reason = end_of(verdict, reason)
+                break
+            if verdict == FURTHER:
+                met = before
             run.certificate = None
             reason = run.enter(run.control)
             run.collect()
-        return reason
+        if met is None or not was_in_vain(reason, run.plan.run.strict):
+            return reason
+        met.restore(run)
+        if not self.affordable(run):
+            return UNCERTIFIED
+        verdict, _ = self.look(run, False, False)
+        stop = int(run.counts[STOP])
+        return stop if stop in (SIGNAL, CANCEL) else end_of(verdict, GTOL)
 
     def affordable(self, run):
         """Does the budget of evaluations do, where products are made of them?"""
@@ -211,12 +307,13 @@ class Examination:
         """Most steps of Lanczos that there is room for; 0: all n products are made, or a Hessian."""
         return 0 if self.matrices or n <= least_curvature.PRODUCTS else least_curvature.steps_for(n, rows)
 
-    def look(self, run):
-        """(verdict, was x left?); run.certificate is set."""
+    def look(self, run, further, leaving):
+        """(verdict, was x left?); run.certificate is set where no Newton step was taken. further: may one be?"""
         n, counts, typed = run.n, run.counts, run.typed
         before = counts[N_HVP] + n * counts[N_HESS]
         tolerance, floor, noise = self.limits(n, typed)
-        leaving = self.leaving and counts[N_ESCAPE] < self.max_escapes and counts[N_ITER] < counts[MAX_ITER]
+        going_on = counts[N_ITER] < counts[MAX_ITER]
+        leaving = leaving and counts[N_ESCAPE] < self.max_escapes and going_on
         verdict, tried, bound, index, least, error, lower, failure, norm = self.enter(
             run.space.scratch.address,
             run.control.address,
@@ -227,6 +324,7 @@ class Examination:
             self.leave,
             self.products(n, run.space.sizes[0], counts),
             self.exact,
+            int(further and going_on),
             int(leaving),
             self.seed,
             tolerance,
@@ -234,6 +332,8 @@ class Examination:
             noise,
             0,
         )
+        if verdict == FURTHER:
+            return verdict, True
         unit = float(run.values[SCALE])
         n_products = int(counts[N_HVP] + n * counts[N_HESS] - before)
         numbers = verdict, bound, index, n_products, abs(tried)
@@ -253,13 +353,23 @@ class Examination:
         """(tolerance, seed, escape): what a Certificate says of how it came about."""
         return tolerance, self.seed, self.escape if self.leaving else None
 
-    def looking(self, n, rows, typed):
+    def looking(self, n, rows, typed, strict):
         """The same for compiled code and runs of n variables in a workspace of so many rows, in native form."""
         entry, room = address_of(compiled_entry(self.second), ENTRY), self.room(n, rows)
         return Native(Looking(
-            entry, self.leave, self.exact, self.steps, room, self.leaving, self.max_escapes, self.seed,
+            entry, self.leave, self.exact, self.steps, room, self.leaving, self.max_escapes, strict, self.seed,
             *self.limits(n, typed),
         ))  # fmt: skip
+
+
+def end_of(verdict, reason):
+    """The reason to end at a point of this verdict, where a run has ended for a reason."""
+    return SADDLE if verdict > DEGENERATE else UNCERTIFIED if verdict == UNKNOWN else reason
+
+
+def was_in_vain(reason, strict):
+    """Is it, after this end, as if the run hadn't gone on? strict: is the rounding floor no success?"""
+    return reason in VAIN and (strict or reason != ROUNDING)
 
 
 def certificate(numbers, measures, direction, about):
@@ -297,6 +407,7 @@ def is_affordable(products, counts):
 
 
 _most_products, _is_affordable = leaf(most_products), leaf(is_affordable)
+item_end, item_was_in_vain = leaf(end_of), leaf(was_in_vain)
 
 
 # ------------------------------------------------------------------------------------------------- in a batch
@@ -317,13 +428,14 @@ class Looking(NamedTuple):
     room: int  # for how many there is room
     leaving: bool
     max_escapes: int
+    strict: bool  # is the rounding floor no success?
     seed: int
     tolerance: float
     floor: float
     noise: float
 
 
-_looking_at, _look_at = reference_at(Reference(namedtuple_type(Looking))), function_at(ENTRY)
+looking_at, _look_at = reference_at(Reference(namedtuple_type(Looking))), function_at(ENTRY)
 _noted_at = loader(tuple_type(types.Array(types.int64, 2, "C"), matrix, matrix))
 
 
@@ -345,33 +457,54 @@ def forget(noted, item):
         directions[item, i] = math.nan
 
 
+@leaf
+def keep(scratch, control_address, x, row):
+    """`Met` in compiled code: row <- the point, its gradient, and the values of the control block."""
+    n, (work, _), control = x.shape[0], _scratch_at(scratch), _control_at(control_address)
+    copy(x, row[:n])
+    copy(work[control.counts[G_ROW]], row[n : 2 * n])
+    copy(control.values, row[2 * n :])
+
+
+@leaf
+def restore(scratch, control_address, x, row):
+    """`Met.restore`."""
+    n, (work, _), control = x.shape[0], _scratch_at(scratch), _control_at(control_address)
+    copy(row[:n], x)
+    copy(row[n : 2 * n], work[0])
+    copy(row[2 * n :], control.values)
+    control.counts[G_ROW] = control.counts[LEFT_BEST] = 0
+    control.counts[STOP] = RUNNING
+
+
 @loop
-def look_at_item(scratch, control_address, x, fun_grad, second, address, item, looking, noted, reason):
-    """One look, as `Examination.look`, noted for its problem. Returns (reason to end, was x left?)."""
-    n, looking, control = x.shape[0], _looking_at(looking), _control_at(control_address)
+def look_at_item(scratch, control_address, x, fun_grad, second, address, item, looking, noted, further, leaving):
+    """One look, as `Examination.look`, noted for its problem. Returns (verdict, was x left?)."""
+    n, control = x.shape[0], _control_at(control_address)
     numbers, measures, directions = _noted_at(noted)
     counts, (work, _) = control.counts, _scratch_at(scratch)
     most = _most_products(n, looking.room, looking.steps, counts)
-    if not _is_affordable(most, counts):
-        return UNCERTIFIED, False
-    before = counts[N_HVP] + n * counts[N_HESS]
-    leaving = looking.leaving and counts[N_ESCAPE] < looking.max_escapes and counts[N_ITER] < counts[MAX_ITER]
+    before, going_on = counts[N_HVP] + n * counts[N_HESS], counts[N_ITER] < counts[MAX_ITER]
+    leaving = leaving and counts[N_ESCAPE] < looking.max_escapes and going_on
     verdict, tried, bound, index, least, error, lower, failure, norm = _look_at(looking.enter)(
-        scratch, control_address, x, fun_grad, second, address, looking.leave, most, looking.exact, int(leaving),
-        looking.seed, looking.tolerance, looking.floor, looking.noise, item,
+        scratch, control_address, x, fun_grad, second, address, looking.leave, most, looking.exact,
+        int(further and going_on), int(leaving), looking.seed, looking.tolerance, looking.floor, looking.noise, item,
     )  # fmt: skip
+    if verdict == FURTHER:
+        return verdict, True
     row, unit = numbers[item], control.values[SCALE]
     row[0], row[1], row[2] = verdict, bound, index
     row[3], row[4], row[5] = counts[N_HVP] + n * counts[N_HESS] - before, abs(tried), counts[N_ESCAPE]
     measures[item, 0], measures[item, 1] = least / unit, error / unit
     measures[item, 2], measures[item, 3], measures[item, 4] = lower / unit, failure, norm / unit
     copy(work[3], directions[item])
-    stop = counts[STOP]
-    if stop in (SIGNAL, CANCEL):
-        return stop, False
-    if tried < 0:
-        return reason, True
-    return (SADDLE if verdict > DEGENERATE else UNCERTIFIED if verdict == UNKNOWN else reason), False
+    return verdict, tried < 0
+
+
+@leaf
+def is_item_affordable(n, looking, counts):
+    """`Examination.affordable`."""
+    return _is_affordable(_most_products(n, looking.room, looking.steps, counts), counts)
 
 
 class Noted:

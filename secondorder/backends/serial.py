@@ -40,7 +40,6 @@ from secondorder.control import (
     MAX_ITER,
     MISUSE,
     N_COUNTS,
-    N_ESCAPE,
     N_FUN,
     N_GRAD,
     N_ITER,
@@ -49,6 +48,7 @@ from secondorder.control import (
     OVERRUN,
     SCALE,
     SIGNALS,
+    START_F,
     START_GNORM,
     STEP,
     STOP,
@@ -150,7 +150,7 @@ def start(fun_grad, x, work, control, data):
         work[1, i] = work[2, i] = GUARD
     g = work[0]
     f = value_and_gradient(fun_grad, x, g, control, data)
-    if control.counts[N_ESCAPE] > 0:
+    if control.counts[N_ITER] > 0:
         go_on(f, g, control)
         return True
     for i in range(n):
@@ -174,7 +174,7 @@ def settle(f, g, control):
         f *= factor
         scale(factor, g, g)
         gnorm *= factor
-    values[F], values[GNORM], values[START_GNORM] = f, gnorm, gnorm
+    values[F], values[GNORM], values[START_F], values[START_GNORM] = f, gnorm, f, gnorm
     values[THRESHOLD] = max(values[GRAD_TOL] * values[SCALE], values[GRAD_RTOL] * gnorm)
     if math.isinf(values[F_MIN]):
         values[F_MIN] = -1e20 * max(values[SCALE], abs(f))
@@ -184,7 +184,7 @@ def settle(f, g, control):
 
 @leaf
 def go_on(f, g, control):
-    """`start` after a saddle was left: thresholds may rise, as where x0 was the saddle, and units stay."""
+    """`start` after the end of a run was left: thresholds may rise, as where x0 was the saddle, and units stay."""
     values, gnorm = control.values, norm_inf(g)
     if values[START_GNORM] == 0.0 and gnorm > 0.0 and not TINY_GRADIENT <= gnorm <= HUGE_GRADIENT:
         factor = 2.0 ** -math.floor(math.log2(gnorm))  # only now is there a gradient to tell the units
@@ -194,6 +194,7 @@ def go_on(f, g, control):
         gnorm *= factor
         values[F_MIN] *= factor
         values[F_BEST] *= factor
+        values[START_F] *= factor
         values[DECREASE] *= factor
     values[F], values[GNORM] = f, gnorm
     raise_threshold(gnorm, control)

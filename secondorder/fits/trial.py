@@ -7,6 +7,7 @@ from secondorder.control import (
     GNORM,
     GRAD_RTOL,
     GRAD_TOL,
+    N_FUN,
     SCALE,
     START_GNORM,
     STOP,
@@ -33,8 +34,9 @@ SMALL = 1e-4  # the same as in methods.step
 @inlined
 def residuals(residual, x, r, control, data):
     """r <- the residuals at x, counted."""
+    control.counts[N_FUN] += 1  # before the call, which may raise
     residual(x, r, data)
-    evaluated(1, 0, 0, control)
+    evaluated(0, 0, 0, control)
     if control.values[SCALE] != 1.0:
         scale(control.values[SCALE], r, r)
 

@@ -5,6 +5,7 @@ Minimise f: R^n -> R. At x, with g = grad f(x) and H = hess f(x):
     1.  stop if |g|_inf <= gtol
     2.  d = -(H + E)^{-1} g, where H + E is positive definite; E by `modification`:
             absolute   H = V' diag(w) V;  H + E = V' diag(max(|w_i|, floor max|w|)) V      ("saddle-free", [2]; [1] 3.4)
+                       of badly scaled H, in units of x that equilibrate H                    (subproblems.absolute)
             shift      E = tau I, tau = 0 if H is positive definite, else doubled until H + E is     ([1] algorithm 3.3)
             gill-murray-wright, schnabel-eskow   E diagonal, from the factorization itself           ([3], [4])
     3.  alpha = search(f, x, d), tried first at 1;   x <- x + alpha d
@@ -35,7 +36,7 @@ from secondorder.linalg.vectors import copy, dot, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
 from secondorder.status import RUNNING, Outcome
-from secondorder.subproblems.spectrum import decompose, from_coordinates, to_coordinates
+from secondorder.subproblems.absolute import FLOOR, absolute_step
 
 NEEDS = ("grad", "hess")
 SEARCH = {"line_search": "strong-wolfe", "initial_step": "constant"}
@@ -57,7 +58,7 @@ class Options(NamedTuple):
     """Options of Newton's method."""
 
     modification: int = ABSOLUTE  # how an indefinite Hessian is modified, by name
-    floor: float = 2.0**-26  # of absolute: the least |w_i| in units of the largest, in (0, 1); sqrt(eps)
+    floor: float = FLOOR  # of absolute: the least |w_i| in units of the largest, in (0, 1); sqrt(eps)
 
 
 def n_work(n, options):
@@ -68,21 +69,6 @@ def n_work(n, options):
 def n_memory(n, options):
     """Length of `memory`."""
     return N_MEMORY
-
-
-@leaf
-def absolute(H, g, floor, w, c, y, d):
-    """d <- -|H|^{-1} g; H is overwritten. False if H is 0 or not finite."""
-    decompose(H, w, y)
-    n = w.shape[0]
-    least = floor * max(abs(w[0]), abs(w[n - 1]))
-    if not least > 0.0:
-        return False
-    to_coordinates(H, g, c)
-    for i in range(n):
-        y[i] = -c[i] / max(abs(w[i]), least)
-    from_coordinates(H, y, d)
-    return True
 
 
 @leaf
@@ -125,7 +111,7 @@ def diagonal(H, L, g, modification, perm, scratch, d):
 
 
 @leaf
-def direction(H, L, g, options, w, c, y, d):
+def direction(H, L, g, options, e, w, c, y, d):
     """d <- the step 2. False: d = -g."""
     done = False
     if cholesky(H, L):
@@ -133,7 +119,7 @@ def direction(H, L, g, options, w, c, y, d):
         scale(-1.0, d, d)
         done = True
     elif options.modification == ABSOLUTE:
-        done = absolute(H, g, options.floor, w, c, y, d)
+        done = absolute_step(H, g, options.floor, e, w, c, y, d)
     elif options.modification == SHIFT:
         done = shift(H, L, g, w, d)
     else:
@@ -161,7 +147,7 @@ def solve(fun, fun_grad, hess, search, search_options, options, x, work, memory,
             scale(-1.0, g, d)
         else:
             hessian(hess, x, H, control, data)
-            steepest = not direction(H, L, g, options, w, c, y, d)
+            steepest = not direction(H, L, g, options, xt, w, c, y, d)
         alpha, ft, slope = descend(search, fun, fun_grad, x, f, g, d, xt, gt, memory, search_options, control, data)
         failed = alpha == 0.0
         if failed:

@@ -20,9 +20,9 @@ from secondorder.control import (
 )
 from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.vectors import axpy, dot, norm_inf
-from secondorder.line_searches.trial import ROUNDING
+from secondorder.line_searches.trial import ROUNDING as OF_ONE_VALUE
 from secondorder.methods.step import RESOLUTION, stall_reason
-from secondorder.status import NO_DECREASE, NOT_FINITE_STEP, RUNNING
+from secondorder.status import NOT_FINITE_STEP, ROUNDING, RUNNING, SHRUNK
 
 MAX_BLIND = 4  # rejections in a row of steps whose predicted decrease f can't show: the rounding floor
 MAX_REJECTIONS = 100  # in a row; each halves the step at least
@@ -40,7 +40,7 @@ def reduction(f, ft, slope, slope_t, pred, g, gt):
         return f - ft
     if dot(gt, gt) < dot(g, g):
         return -0.5 * (slope + slope_t)
-    return f - ft if f - ft > ROUNDING * abs(f) else math.nan
+    return f - ft if f - ft > OF_ONE_VALUE * abs(f) else math.nan
 
 
 @loop
@@ -85,7 +85,7 @@ def after_rejection(x, xt, f, pred, rejections, control):
     reason = stall_reason(f, control)
     # so may be the first one, if the radius was short: only a small gradient is evidence of rounding
     small = values[GNORM] <= 1e-4 * values[START_GNORM] or values[GNORM] * norm_inf(x) <= 1e-6 * abs(f)
-    return reason if small else NO_DECREASE
+    return reason if small and reason == ROUNDING else SHRUNK
 
 
 @leaf

@@ -32,7 +32,7 @@ References
 import math
 from typing import NamedTuple
 
-from secondorder.control import hessian, product, stopped
+from secondorder.control import product, stopped
 from secondorder.jit import inlined, leaf, loop, reshaped
 from secondorder.krylov.ends import CONVERGED
 from secondorder.krylov.lanczos import BREAKDOWN, lanczos_step, memory_size, ritz_pairs, ritz_vector
@@ -156,6 +156,13 @@ def shifted_is_positive(H, shift, L):
     return cholesky(L, L)
 
 
+@inlined
+def matrices_in(work):
+    """(H, scratch for its factors), both (n, n)."""
+    n = work.shape[1]
+    return work[N_VECTORS : N_VECTORS + n], work[N_VECTORS + n : N_VECTORS + 2 * n]
+
+
 @leaf
 def of_matrix(H, L, exact, tolerance, floor, v, w, scratch):
     """The Curvature of H. w <- its eigenvalues, the rows of H its eigenvectors, v the first; none of it by Cholesky."""
@@ -174,12 +181,10 @@ def of_matrix(H, L, exact, tolerance, floor, v, w, scratch):
     return Curvature(EXACT, w[0], 0.0, w[0], 0.0, 0.0, w[n - 1], norm, index, 0)
 
 
-@loop
-def from_matrix(hess, x, exact, tolerance, floor, work, control, data):
-    """The Curvature at x from one Hessian."""
-    n = x.shape[0]
-    H, L = work[N_VECTORS : N_VECTORS + n], work[N_VECTORS + n : N_VECTORS + 2 * n]
-    hessian(hess, x, H, control, data)
+@leaf
+def from_matrix(exact, tolerance, floor, work):
+    """The Curvature of the Hessian in the rows of `matrices_in`."""
+    H, L = matrices_in(work)
     return of_matrix(H, L, exact, tolerance, floor, work[3], work[4], work[5])
 
 
@@ -187,15 +192,17 @@ def from_matrix(hess, x, exact, tolerance, floor, work, control, data):
 
 
 @loop
-def from_products(hvp, x, exact, tolerance, floor, most, seed, work, memory, control, data):
-    """The Curvature at x from Hessian products: n of them, or Lanczos with `most` at most."""
+def from_products(hvp, x, tolerance, floor, most, seed, work, memory, control, data):
+    """The Curvature at x from at most `most` products, by Lanczos."""
+    V = work[N_VECTORS : N_VECTORS + most + 1]
+    random_direction(seed, 0, V[0])
+    return by_lanczos(hvp, x, V, tolerance, floor, RTOL, PROBABILITY, work[3], memory, control, data)
+
+
+@loop
+def matrix_of_products(hvp, x, v, H, control, data):
+    """H <- the Hessian at x, from n products."""
     n = x.shape[0]
-    v = work[3]
-    if n > PRODUCTS:
-        V = work[N_VECTORS : N_VECTORS + most + 1]
-        random_direction(seed, 0, V[0])
-        return by_lanczos(hvp, x, V, tolerance, floor, RTOL, PROBABILITY, v, memory, control, data)
-    H, L = work[N_VECTORS : N_VECTORS + n], work[N_VECTORS + n : N_VECTORS + 2 * n]
     scale(0.0, x, v)
     for k in range(n):
         for i in range(n):
@@ -204,7 +211,6 @@ def from_products(hvp, x, exact, tolerance, floor, most, seed, work, memory, con
     for i in range(n):
         for j in range(i):
             H[i, j] = 0.5 * (H[i, j] + H[j, i])
-    return of_matrix(H, L, exact, tolerance, floor, v, work[4], work[5])
 
 
 @leaf

@@ -62,3 +62,15 @@ def schnabel_eskow(H):
         low, high = np.linalg.eigvalsh(C[n - 2 :, n - 2 :])
         E[n - 2 :] = max(e, -low + max(tau * (high - low) / (1 - tau), tau2 * gamma))
     return p, E
+
+
+def equilibrating(H):
+    """E of E H E, by Ruiz's sweeps in whole exponents of 2 relative to the largest element."""
+    n, top = len(H), np.frexp(np.max(abs(H)))[1]
+    with np.errstate(divide="ignore"):
+        size = np.where(H == 0.0, -np.inf, np.frexp(H)[1] - top)
+    e = np.zeros(n)
+    for _ in range(12):
+        m = np.max(size - e[:, None] - e, axis=1)
+        e += np.where(np.isinf(m), 0.0, np.floor(0.5 * m))
+    return 2.0 ** (np.max(e) - e)

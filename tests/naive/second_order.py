@@ -6,6 +6,8 @@ Each returns its iterates, the start included; rejected steps are none.
 import numpy as np
 from scipy.optimize import brentq
 
+from tests.naive.factorizations import equilibrating
+
 
 def newton(f, g, H, x, search, steps, modify):
     """Directions -(modified H)^{-1} g."""
@@ -18,9 +20,11 @@ def newton(f, g, H, x, search, steps, modify):
 
 
 def absolute(H):
-    """V' |diag(w)| V."""
-    w, V = np.linalg.eigh(H)
-    return V @ np.diag(np.maximum(abs(w), 2.0**-26 * max(abs(w)))) @ V.T
+    """V' |diag(w)| V, of E H E where the units of the variables differ by 2^13."""
+    e = equilibrating(H)
+    e = e if max(e) > 2.0**13 else np.ones(len(H))
+    w, V = np.linalg.eigh(H * np.outer(e, e))
+    return V @ np.diag(np.maximum(abs(w), 2.0**-26 * max(abs(w)))) @ V.T / np.outer(e, e)
 
 
 def shifted(H):
