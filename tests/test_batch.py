@@ -112,6 +112,22 @@ def test_certificates_and_ways_out_of_saddles_are_those_of_single_runs(method, s
     assert_same_certificate(again.problem(0).certificate, singles[0].certificate)
 
 
+@pytest.mark.parametrize("maxiter", [None, 6])  # 7 are needed: with 6 it is as if it had not gone on
+def test_a_run_goes_on_in_a_batch_where_a_single_one_does(maxiter):
+    problem, options = PROBLEMS["meyer"], {"grtol": 1e-5, "modification": "shift", "maxiter": maxiter}
+    objective = Objective(problem.fun_grad, hvp=problem.hvp)
+    X = problem.x0() * np.array([[1.0], [1.01], [0.99]])
+    given = {"method": "newton", "options": options}
+    result = minimize_batch(objective, X, second_order=True, workers=2, **given)
+    shorter = 0
+    for i, x in enumerate(X):
+        single = minimize(objective, x, second_order=True, **given)
+        assert_same(result.problem(i), single)
+        assert_same_certificate(result.problem(i).certificate, single.certificate)
+        shorter += minimize(objective, x, second_order=False, **given).nit < single.nit
+    assert shorter == 3
+
+
 def assert_same_certificate(ours, theirs):
     """All that is known of a point, to the bit; or nothing."""
     assert (ours is None) == (theirs is None)
