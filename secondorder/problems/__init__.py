@@ -10,6 +10,7 @@ To add one: its three functions and its row in one of the files here, and a line
 from secondorder.problems import (
     badly_scaled,
     curve_fits,
+    cutest_saddles,
     extended,
     learning_saddles,
     log_domain,
@@ -108,6 +109,8 @@ PROBLEMS: dict[str, Problem] = {
     "phase-retrieval": learning_saddles.PHASE_RETRIEVAL,
     "tensor-decomposition": learning_saddles.TENSOR_DECOMPOSITION,
     "deep-linear-network": learning_saddles.DEEP_LINEAR_NETWORK,
+    "loghairy": cutest_saddles.LOGHAIRY,
+    "cyclooctane": cutest_saddles.CYCLOOCTANE,
     # several minima
     "himmelblau": many_minima.HIMMELBLAU,
     "styblinski-tang": many_minima.STYBLINSKI_TANG,
