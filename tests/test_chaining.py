@@ -106,13 +106,13 @@ def test_an_exception_has_the_chain_so_far():
         so.chain(fun, START, stages, jac=True, backend="python")
     so_far = caught.value.optimize_result
     assert so_far.nfev == len(calls) == 14  # the call that raised, too
-    assert "secondorder.chain after 13 evaluations" in caught.value.__notes__[-1]
+    assert "secondorder.chain after 14 evaluations" in caught.value.__notes__[-1]
     assert [stage.status for stage in so_far.stages] == [1, 6]
     assert so_far.fun < so_far.stages[0].fun
     stages[1][1]["on_error"] = "return"
     calls.clear()
     returned = so.chain(fun, START, [*stages, "bfgs"], jac=True, backend="python")
-    assert (returned.status, returned.nfev, len(returned.stages)) == (6, 13, 2)
+    assert (returned.status, returned.nfev, len(returned.stages)) == (6, 14, 2)
 
 
 def test_tol_is_every_stage_s_but_for_options_of_its_own():
