@@ -23,6 +23,7 @@ import os
 import sys
 import threading
 
+from llvmlite.binding import Linkage
 from numba.core import errors, event, typed_passes, types, untyped_passes
 from numba.core.base import BaseContext
 from numba.core.codegen import CPUCodegen, CPUCodeLibrary, JITCPUCodegen
@@ -149,8 +150,22 @@ class _Callees:
         return compile_core
 
     def optimize(self, original):
-        """CPUCodeLibrary._optimize_final_module: callees are optimized where they are inlined."""
-        return lambda library: None if self.inner(library) else original(library)
+        """CPUCodeLibrary._optimize_final_module: callees are optimized where they are inlined, and are theirs alone.
+
+        Numba would let all that is loaded share a function of one name. But names are made of a function's name and a
+        number that counts within a process: of closures from one factory, one compiled here and one from the disk
+        cache may have the same.
+        """
+
+        def optimize(library):
+            if self.inner(library):
+                return
+            for function in library._final_module.functions:
+                if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                    function.linkage = Linkage.internal
+            original(library)
+
+        return optimize
 
     def finalize(self, original):
         """CPUCodeLibrary._finalize_final_module: callees get no machine code."""

@@ -193,6 +193,34 @@ def test_two_processes_that_start_cold_at_once_both_get_the_answer(warm, tmp_pat
         assert json.loads(out)["x"] == warm[1]["x"]
 
 
+# Steps on means over the rows of one array and of two: their functions call closures of one factory, which a name and a
+# number within a process tell apart.
+SUMS = """
+    import sys
+    import numpy as np
+    import secondorder as so
+
+    def one(x, row):
+        return np.dot(x, row)
+
+    def two(x, row, factor):
+        return factor * np.dot(x, row)
+
+    given = {"one": (one, np.eye(40)), "two": (two, (np.eye(40), np.ones(40)))}
+    for name in sys.argv[2:]:
+        found = so.fit(so.FiniteSum(*given[name]), np.zeros(40), "sgd", options={"lr": 1.0}, batch_size=1, epochs=1)
+        assert np.array_equal(found.x, -np.ones(40)), name
+    """
+
+
+def test_closures_of_one_factory_stay_apart_where_each_was_cached_by_another_process(program, tmp_path):
+    script, cache = tmp_path / "sums.py", {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    script.write_text(textwrap.dedent(SUMS))
+    for names in (["one"], ["two"], ["one", "two"], ["two", "one"]):
+        done = program("import runpy, sys; runpy.run_path(sys.argv[1])", script, *names, env=cache)
+        assert done.returncode == 0, done.stderr
+
+
 def test_the_stamp_covers_every_source_file(tmp_path, monkeypatch):
     package = shutil.copytree(PACKAGE, tmp_path / "secondorder", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(jit, "PACKAGE", package)
