@@ -18,14 +18,15 @@ All of it reaches into Numba. What a version of Numba doesn't have is left as it
 import contextlib
 import functools
 import gc
+import itertools
 import operator
 import os
 import sys
 import threading
 
-from llvmlite.binding import Linkage
 from numba.core import errors, event, typed_passes, types, untyped_passes
 from numba.core.base import BaseContext
+from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import CPUCodegen, CPUCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompilerBase, CompileResult
 from numba.core.compiler_lock import global_compiler_lock
@@ -150,22 +151,8 @@ class _Callees:
         return compile_core
 
     def optimize(self, original):
-        """CPUCodeLibrary._optimize_final_module: callees are optimized where they are inlined, and are theirs alone.
-
-        Numba would let all that is loaded share a function of one name. But names are made of a function's name and a
-        number that counts within a process: of closures from one factory, one compiled here and one from the disk
-        cache may have the same.
-        """
-
-        def optimize(library):
-            if self.inner(library):
-                return
-            for function in library._final_module.functions:
-                if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
-                    function.linkage = Linkage.internal
-            original(library)
-
-        return optimize
+        """CPUCodeLibrary._optimize_final_module: callees are optimized where they are inlined."""
+        return lambda library: None if self.inner(library) else original(library)
 
     def finalize(self, original):
         """CPUCodeLibrary._finalize_final_module: callees get no machine code."""
@@ -339,8 +326,21 @@ def _collector_paused():
         gc.enable()
 
 
+def _count_functions_from_anywhere():
+    """Let the numbers that Numba gives to functions begin at random.
+
+    Its symbols are made of a function's name and that number, which counts from 1 in every process: closures of one
+    factory, cached by two processes, may share a symbol, and a third one that loads both has one of them for the other.
+    """
+    FunctionIdentity._unique_ids = itertools.count(int.from_bytes(os.urandom(6), "little"))
+
+
+_count_functions_from_anywhere()
+
+
 def _after_fork():
-    """In the child, where another thread was compiling and is no more."""
+    """In the child, where another thread was compiling and is no more, and functions get numbers of the parent's."""
+    _count_functions_from_anywhere()
     if _paused.is_set():
         gc.enable()
 
