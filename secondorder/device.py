@@ -183,9 +183,13 @@ def about(run):
     """Give a run on a device the names that `result_of` reads."""
     given = run.hvp is not None or "hvp" not in run.module.NEEDS
     run.plan = types.SimpleNamespace(
-        name=run.name, run=run.parsed.run, examine=None, perturbs=getattr(run.module, "PERTURBS", False)
+        name=run.name,
+        module=run.module,
+        run=run.parsed.run,
+        examine=None,
+        perturbs=getattr(run.module, "PERTURBS", False),
     )
     run.typed = types.SimpleNamespace(
         derivatives="given", backend="cuda", second_derivatives=None if given else "differences of gradients"
     )
-    run.extra_fields = None
+    run.extra_fields = run.certificate = None
