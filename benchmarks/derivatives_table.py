@@ -1,4 +1,4 @@
-"""What generated derivatives cost: `python benchmarks/derivatives_table.py`, or `--rounds 10`, `--markdown`.
+"""What generated derivatives cost: `python benchmarks/derivatives_table.py`, or with `--rounds 10`.
 
 For each function of derivative_programs.py the time of its compiled form, of the generated gradient (which gives f as
 well) and of the product of the Hessian with a vector, both as multiples of f; the gradient over the hand-written one;
