@@ -428,7 +428,7 @@ def result_of(run, reason, begun, detail=None):
         jac=run.gradient(counts, values),
         success=status == CONVERGED,
         status=status,
-        message=detail or message(reason, sentence, values, run.certificate, plan.module.SEARCH is not None),
+        message=detail or message(reason, sentence, values, run.certificate, plan),
         reason=word,
         criteria=criteria(plan.run, values),
         optimality=gnorm,
@@ -471,16 +471,18 @@ def criteria(options, values):
     return found
 
 
-def message(reason, sentence, values, certificate, searched):
-    """The sentence of a reason, with the numbers that show it. searched: did the method have a line search?"""
+def message(reason, sentence, values, certificate, plan):
+    """The sentence of a reason, with the numbers that show it."""
+    if reason == GTOL and certificate is None:  # they are in criteria; formatting them takes longer than many a solve
+        return sentence
     known = "" if certificate is None else f"; {certificate.established()}"
-    if reason == GTOL:  # they are in criteria; formatting them would take longer than many a solve
+    if reason == GTOL:
         return sentence + known
     if reason == BELOW_FMIN:
         return f"{sentence} (fmin = {values[c.F_MIN]:.3g}, f = {values[c.F]:.3g})"
     text = f"{sentence}: |g|_inf = {values[c.GNORM]:.3g}, tolerance {values[c.THRESHOLD]:.3g}"
     if reason in (ROUNDING, PRECISION, NO_DECREASE, SHRUNK):
-        last, end = ("search", f"at step {values[c.TRIAL_ALPHA]:.3g} ") if searched else ("steps", "")
+        last, end = ("steps", "") if plan.module.SEARCH is None else ("search", f"at step {values[c.TRIAL_ALPHA]:.3g} ")
         text += (
             f"; the last {last} had slope {values[c.SLOPE]:.3g}, hoped for a decrease of {values[c.EXPECTED]:.3g} in "
             f"f = {values[c.F]:.6g}, and ended {end}with f - f(x) = {values[c.TRIAL_F] - values[c.F]:.3g} and slope "
