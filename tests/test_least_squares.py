@@ -13,7 +13,7 @@ from numba import njit
 import secondorder
 from secondorder import Unsupported, least_squares
 from secondorder.backends import fits as backend
-from secondorder.fits import FITS
+from secondorder.fits import FITS, hessian_free
 from secondorder.fits.losses import ARCTAN, CAUCHY, HUBER, LOSSES, SOFT_L1, rho
 from secondorder.options import RunOptions
 from tests.naive import least_squares as naive
@@ -503,6 +503,11 @@ def test_conjugate_gradients_solve_a_linear_problem_in_one_iteration():
     result = least_squares(linear, np.zeros(4), **given)
     assert (result.nit, result.nfev) == (1, 2)
     assert np.allclose(result.x, np.linalg.lstsq(B, b, rcond=None)[0], rtol=1e-10)
+
+
+def test_hessian_free_has_room_for_all_iterates_that_it_keeps():
+    marks = {math.ceil(hessian_free.GROWTH**j) for j in range(100)}
+    assert len([i for i in marks if i <= hessian_free.MOST_STEPS]) + 1 == hessian_free.MOST_KEPT
 
 
 def network(x, inputs, outputs, hidden):

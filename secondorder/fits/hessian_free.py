@@ -64,7 +64,7 @@ N_RESIDUALS = N_PRODUCTS + 2
 # Entries of memory; then phi of the kept iterates, and of the last CG steps
 FIXED, LAMBDA, PREDICTED, SLOPE = range(4)
 PHI_KEPT = 4
-MOST_KEPT = 20  # ceil(1.3^j) <= 250, and the last
+MOST_KEPT = 21  # 20 different ceil(1.3^j) <= 250, and the last
 PHI = PHI_KEPT + MOST_KEPT
 MOST_STEPS = 250  # of CG; [1]
 N_MEMORY = PHI + MOST_STEPS + 1
