@@ -17,7 +17,7 @@ Differs from [1]: variables are scaled by D, so that lam has no units and starts
 
 Cost of an iteration: products with J' for g and D, one with J and one with J' for each CG step and one more, and two r
 or more.
-Memory: 29 vectors of length n, 10 of length m.
+Memory: 30 vectors of length n, 10 of length m.
 
 References
 ----------
