@@ -145,8 +145,8 @@ def minimize_batch(
     """Minimize many functions of the same form, each from its own start and with its own data.
 
     Each problem takes its own path, stops when it is done and has its own status; what comes out has the same bits as
-    from `minimize` problem by problem with ``second_order=False``, for any number of threads. So success means a small
-    gradient: `classify` tells minima from saddles. What a single call costs beside the solver is paid once for all.
+    from `minimize` problem by problem with the same ``second_order``, for any number of threads. By default that is
+    False, and success means a small gradient. What a single call costs beside the solver is paid once for all.
 
     Parameters
     ----------
@@ -215,6 +215,7 @@ def minimize_batch(
     X, split = starts_and_split(X0, args, batched)
     cpu_only = {"jac": jac, "hess": hess, "hessp": hessp, "workers": workers, "progress": progress or None}
     cpu_only["second_order"] = second_order or None
+    second_order = False if second_order is None else second_order
     cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
     device = chosen_device(device, cpu_only, X, options)
     check_places(device, stream, X0, args)
@@ -228,7 +229,7 @@ def minimize_batch(
     if device == "cuda":
         refuse_on_device(cpu_only)
         return on_device(fun, X, args, split, method, tol, options, stream, begun)
-    plan = find_plan(method, tol, options, False if second_order is None else second_order)
+    plan = find_plan(method, tol, options, second_order)
 
     # 2 the objective
     given = fun, jac, hessp, hess
@@ -237,7 +238,7 @@ def minimize_batch(
     if typed.in_python is not None:
         return one_by_one(X, split, args, dict(
             fun=fun, method=method, jac=jac, hess=hess, hessp=hessp, tol=tol, options=options,
-            second_order=False if second_order is None else second_order,
+            second_order=second_order,
         ), plan, progress, begun)  # fmt: skip
 
     # 3 the workers
@@ -468,8 +469,9 @@ def on_device(fun, X, args, split, method, tol, options, stream, begun):
     there = is_on_device(X), tuple([is_on_device(a) for a in args])
     args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])
     if len(X) == 0:
-        name, about = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options)[0], np.empty((0, 7), np.int64)
-        return assembled(X, X, about, np.empty((0, 3)), {}, about_device(fun, split, 0, name, begun))
+        name = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options)[0]
+        numbers, reals = np.empty((0, len(batch.NUMBERS)), np.int64), np.empty((0, len(batch.REALS)))
+        return assembled(X, X, numbers, reals, {}, about_device(fun, split, 0, name, begun))
     first = tuple([example(a, of_each, here) for a, of_each, here in zip(args, split, there[1])])
     kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first)
     X, G, numbers, reals = cuda_batch.run(kernel, X, args, split, there, stream)

@@ -560,6 +560,11 @@ def _size_of(typingctx, value):
     return types.intp(value), codegen
 
 
+def _stored(context, builder, kind, address):
+    """The value of type `kind` in native form at an address."""
+    return builder.load(builder.inttoptr(address, context.get_value_type(kind).as_pointer()))
+
+
 @functools.cache
 def loader(kind):
     """Intrinsic: address -> the value of Numba type `kind` that was stored there."""
@@ -571,7 +576,7 @@ def loader(kind):
         def codegen(context, builder, sig, args):
             if kind == NO_ARGS:
                 return context.get_constant_null(kind)
-            value = builder.load(builder.inttoptr(args[0], context.get_value_type(kind).as_pointer()))
+            value = _stored(context, builder, kind, args[0])
             if context.enable_nrt:
                 context.nrt.incref(builder, kind, value)
             return value
@@ -596,7 +601,7 @@ def _lender(kind):
         def codegen(context, builder, sig, args):
             if kind == NO_ARGS:
                 return context.get_constant_null(kind)
-            whole = builder.load(builder.inttoptr(args[0], context.get_value_type(kind).as_pointer()))
+            whole = _stored(context, builder, kind, args[0])
             for i, part in enumerate(kind):
                 value = builder.extract_value(whole, i)
                 if isinstance(part, types.Array):

@@ -106,14 +106,20 @@ _looked_job_at = loader(tuple_type(*[intp] * 11))
 _head_of_job_at, _head_of_scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix))
 
 
-def solve_item(job, x, item):
-    """One problem from its start at x; x <- where it ends, work[counts[G_ROW]] the gradient there."""
-    scratch, control_address, entry, program, fun, fun_grad, second, address = _job_at(job)
-    reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
+@leaf
+def settle_on_best(reason, scratch, control_address, x, fun_grad, address, item):
+    """x <- the best point, where a run left it and found nothing."""
     control = _control_at(control_address)
     if control.counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
         work, _ = _scratch_at(scratch)
         return_to_best(_fun_grad_at(fun_grad), borrowed(x), work[0], control, (address, item))
+
+
+def solve_item(job, x, item):
+    """One problem from its start at x; x <- where it ends, work[counts[G_ROW]] the gradient there."""
+    scratch, control_address, entry, program, fun, fun_grad, second, address = _job_at(job)
+    reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
+    settle_on_best(reason, scratch, control_address, x, fun_grad, address, item)
     return reason
 
 
@@ -124,7 +130,7 @@ def look_item(job, x, item):
     n, counts, has_met = x.shape[0], _control_at(control_address).counts, False
     saddle.forget(noted, item)
     reason = _entry_at(entry)(program, scratch, control_address, x, fun, fun_grad, second, address, item)
-    while saddle.may_be_a_saddle(reason, n):
+    while saddle.item_may_be_a_saddle(reason, n):
         if not saddle.is_item_affordable(n, looking, counts):
             reason = UNCERTIFIED
             break
@@ -154,9 +160,7 @@ def look_item(job, x, item):
                 scratch, control_address, x, fun_grad, second, address, item, looking, noted, False, False
             )
             reason = counts[STOP] if counts[STOP] in (SIGNAL, CANCEL) else saddle.item_end(verdict, GTOL)
-    if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
-        work, control = _scratch_at(scratch)[0], _control_at(control_address)
-        return_to_best(_fun_grad_at(fun_grad), borrowed(x), work[0], control, (address, item))
+    settle_on_best(reason, scratch, control_address, x, fun_grad, address, item)
     return reason
 
 

@@ -91,6 +91,18 @@ SUMS = {  # term, how terms are put together, number of vectors
 }
 
 
+@cuda.jit(device=True)
+def folded(shared, t, put_together):
+    """shared[0] <- what the block's threads have in shared, put together by halves. t: the thread."""
+    cuda.syncthreads()
+    half = THREADS // 2
+    while half > 0:
+        if t < half:
+            shared[t] = put_together(shared[t], shared[t + half])
+        cuda.syncthreads()
+        half //= 2
+
+
 def make_sum(term, put_together, count, numbers=0):
     """The kernel of a sum over `count` vectors: out[block] <- that of the block's entries.
 
@@ -106,17 +118,11 @@ def total({names}, out):
     for i in range(cuda.grid(1), x0.shape[0], cuda.gridsize(1)):
         s = put_together(s, term({entries}))
     shared[t] = s
-    cuda.syncthreads()
-    half = THREADS // 2
-    while half > 0:
-        if t < half:
-            shared[t] = put_together(shared[t], shared[t + half])
-        cuda.syncthreads()
-        half //= 2
+    folded(shared, t, put_together)
     if t == 0:
         out[cuda.blockIdx.x] = shared[0]
 """
-    space = {"cuda": cuda, "THREADS": THREADS, "float64": types.float64, "term": term, "put_together": put_together}
+    space = {"cuda": cuda, "float64": types.float64, "term": term, "put_together": put_together, "folded": folded}
     exec(text, space)
     return space["total"]
 
@@ -129,13 +135,7 @@ def products(work, rows, x, parts):
     for i in range(b * THREADS + t, x.shape[0], cuda.gridDim.x * THREADS):
         s += (1.0 * row[i]) * x[i]
     shared[t] = s
-    cuda.syncthreads()
-    half = THREADS // 2
-    while half > 0:
-        if t < half:
-            shared[t] += shared[t + half]
-        cuda.syncthreads()
-        half //= 2
+    folded(shared, t, add)
     if t == 0:
         parts[k, b] = shared[0]
 
@@ -147,13 +147,7 @@ def fold(parts, blocks, out):
     for i in range(t, blocks, THREADS):
         s += parts[k, i]
     shared[t] = s
-    cuda.syncthreads()
-    half = THREADS // 2
-    while half > 0:
-        if t < half:
-            shared[t] += shared[t + half]
-        cuda.syncthreads()
-        half //= 2
+    folded(shared, t, add)
     if t == 0:
         out[k] = shared[0]
 

@@ -51,6 +51,7 @@ from secondorder.jit import (
     entry_point,
     f8,
     function_at,
+    inlined,
     intp,
     leaf,
     loader,
@@ -156,69 +157,50 @@ def gradient_first(work, control):
         control.counts[G_ROW] = 0
 
 
-def with_hess(
-    scratch,
-    control,
-    x,
-    fun_grad,
-    hess,
-    address,
-    leave,
-    most,
-    exact,
-    further,
-    leaving,
-    seed,
-    tolerance,
-    floor,
-    noise,
-    item,
-):
-    """Look at x, by way of a Hessian, and leave it if it is no minimum, or not yet: all by address."""
-    work, _ = _scratch_at(scratch)
-    control, x, data = _control_at(control), borrowed(x), (address, item)
-    fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
+@inlined
+def arrived(scratch, control, x, fun_grad, leave, address, item):
+    """What is at these addresses; work[0] is the gradient at x."""
+    work, memory = _scratch_at(scratch)
+    control = _control_at(control)
     gradient_first(work, control)
+    return work, memory, control, borrowed(x), (address, item), _fun_grad_at(fun_grad), _leave_at(leave)
+
+
+@loop
+def judged_by_matrix(fun_grad, leave, x, exact, further, leaving, seed, tolerance, floor, noise, work, control, data):
+    """`judged` where the Hessian is in its rows of `work`, unless a Newton step is taken."""
     H, L = matrices_in(work)
-    hessian(_hess_at(hess), x, H, control, data)
-    if further != 0 and newton_step_taken(fun_grad, x, control.values[F], H, L, work, control, data):
+    if further and newton_step_taken(fun_grad, x, control.values[F], H, L, work, control, data):
         return TAKEN
     found = from_matrix(exact, tolerance, floor, work)
-    return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, noise, work, control, data)
+    return judged(fun_grad, leave, found, x, leaving, seed, tolerance, floor, noise, work, control, data)
+
+
+def with_hess(
+    scratch, control, x, fun_grad, hess, address, leave, most, exact, further, leaving, seed, tolerance, floor, noise,
+    item,
+):  # fmt: skip
+    """Look at x, by way of a Hessian, and leave it if it is no minimum, or not yet: all by address."""
+    work, _, control, x, data, fun_grad, leave = arrived(scratch, control, x, fun_grad, leave, address, item)
+    hessian(_hess_at(hess), x, matrices_in(work)[0], control, data)
+    return judged_by_matrix(
+        fun_grad, leave, x, exact, further != 0, leaving != 0, seed, tolerance, floor, noise, work, control, data
+    )
 
 
 def with_hvp(
-    scratch,
-    control,
-    x,
-    fun_grad,
-    hvp,
-    address,
-    leave,
-    most,
-    exact,
-    further,
-    leaving,
-    seed,
-    tolerance,
-    floor,
-    noise,
+    scratch, control, x, fun_grad, hvp, address, leave, most, exact, further, leaving, seed, tolerance, floor, noise,
     item,
-):
+):  # fmt: skip
     """`with_hess` by way of products; most: of Lanczos, for many variables."""
-    work, memory = _scratch_at(scratch)
-    control, x, data = _control_at(control), borrowed(x), (address, item)
-    fun_grad, leave = _fun_grad_at(fun_grad), _leave_at(leave)
-    gradient_first(work, control)
+    work, memory, control, x, data, fun_grad, leave = arrived(scratch, control, x, fun_grad, leave, address, item)
     if x.shape[0] > PRODUCTS:
         found = from_products(_hvp_at(hvp), x, tolerance, floor, most, seed, work, memory, control, data)
-    else:
-        H, L = matrices_in(work)
-        matrix_of_products(_hvp_at(hvp), x, work[3], H, control, data)
-        if further != 0 and newton_step_taken(fun_grad, x, control.values[F], H, L, work, control, data):
-            return TAKEN
-        found = from_matrix(exact, tolerance, floor, work)
-    return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, noise, work, control, data)
+        return judged(fun_grad, leave, found, x, leaving != 0, seed, tolerance, floor, noise, work, control, data)
+    matrix_of_products(_hvp_at(hvp), x, work[3], matrices_in(work)[0], control, data)
+    return judged_by_matrix(
+        fun_grad, leave, x, exact, further != 0, leaving != 0, seed, tolerance, floor, noise, work, control, data
+    )
 
 
 @functools.cache
@@ -269,7 +251,7 @@ class Examination:
     def __call__(self, run, reason):
         """Look at where the run has ended, and as long as there is a way on, go on. The reason to end."""
         met = None  # the last point that would have been the end but for a Newton step
-        while run.n > 0 and reason in LOOKED_AT:  # without variables there are no eigenvalues
+        while may_be_a_saddle(reason, run.n):
             if not self.affordable(run):
                 reason = UNCERTIFIED
                 break
@@ -362,6 +344,11 @@ class Examination:
         ))  # fmt: skip
 
 
+def may_be_a_saddle(reason, n):
+    """Is a run looked at that ended so?"""
+    return n > 0 and reason in LOOKED_AT  # without variables there are no eigenvalues
+
+
 def end_of(verdict, reason):
     """The reason to end at a point of this verdict, where a run has ended for a reason."""
     return SADDLE if verdict > DEGENERATE else UNCERTIFIED if verdict == UNKNOWN else reason
@@ -407,7 +394,7 @@ def is_affordable(products, counts):
 
 
 _most_products, _is_affordable = leaf(most_products), leaf(is_affordable)
-item_end, item_was_in_vain = leaf(end_of), leaf(was_in_vain)
+item_may_be_a_saddle, item_end, item_was_in_vain = leaf(may_be_a_saddle), leaf(end_of), leaf(was_in_vain)
 
 
 # ------------------------------------------------------------------------------------------------- in a batch
@@ -437,12 +424,6 @@ class Looking(NamedTuple):
 
 looking_at, _look_at = reference_at(Reference(namedtuple_type(Looking))), function_at(ENTRY)
 _noted_at = loader(tuple_type(types.Array(types.int64, 2, "C"), matrix, matrix))
-
-
-@leaf
-def may_be_a_saddle(reason, n):
-    """Is a run looked at that ended so?"""
-    return n > 0 and reason in (GTOL, XTOL, FTOL, ROUNDING)
 
 
 @leaf

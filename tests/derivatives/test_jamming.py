@@ -71,8 +71,8 @@ LEFT = {
 }
 
 
-def text_of_value(text):
-    """The text that f(x, A), f' v is compiled from, f made of a loop with this body."""
+def derivative_of(text):
+    """(product f(x, A), f' v of an f that is made of a loop with this body, x, A); checks the value of its gradient."""
     source = "\n".join(
         [
             "def function(x, A):",
@@ -85,16 +85,16 @@ def text_of_value(text):
     )
     names = {"np": np, "math": math}
     exec(source, names)
-    vjp = so.value_and_grad(names["function"], source=source)
+    gradient = so.value_and_grad(names["function"], source=source)
     x, A = np.linspace(0.1, 0.4, 4), np.linspace(0.2, 0.9, 12).reshape(4, 3)
-    f, _ = vjp(x, A)
+    f, _ = gradient(x, A)
     assert f == pytest.approx(names["function"](x, A), rel=1e-14)
     return so.jvp(names["function"], source=source), x, A
 
 
 def source_of_product(text):
     """The text of the product."""
-    jvp, x, A = text_of_value(text)
+    jvp, x, A = derivative_of(text)
     jvp(x, np.ones(4), A)
     return jvp.source
 

@@ -21,6 +21,7 @@ References
 """
 
 import copy
+import functools
 
 from secondorder.derivatives.autodiff.builder import Builder
 from secondorder.derivatives.autodiff.ir import (
@@ -207,14 +208,12 @@ class Lanes:
             for c, of in enumerate(self.of):
                 of[loop.index] = b.add(first, Const(c))
                 of[loop.index].hint = loop.index.hint
-            main.slots = [made for s in loop.slots for made in self.sums(s)]
+            sums = [self.sums(s) for s in loop.slots]
+            main.slots = [one for of_slot in sums for one in of_slot]
             self.lay(loop.body, b)
             self.close(loop.slots, main.slots)
-        for s, left in zip(loop.slots, rest.slots):
-            total = main.slots[LANES * loop.slots.index(s)].result
-            for made in main.slots[LANES * loop.slots.index(s) + 1 : LANES * (loop.slots.index(s) + 1)]:
-                total = b.add(total, made.result)
-            left.init, left.result = total, s.result
+        for s, of_slot, left in zip(loop.slots, sums, rest.slots):
+            left.init, left.result = functools.reduce(b.add, [one.result for one in of_slot]), s.result
         rest.start = b.add(loop.start, b.mul(fours, Const(LANES)))
         b.append(rest)
         main.where = rest.where = loop.where
@@ -223,11 +222,12 @@ class Lanes:
         return main, rest
 
     def sums(self, slot):
-        """A partial sum for each lane."""
+        """A partial sum for each lane, as slots."""
+        made = []
         for c, of in enumerate(self.of):
-            of[slot.param] = Value(slot.param.kind, slot.param.hint)
-            result = Value(slot.param.kind, slot.param.hint)
-            yield Slot(of[slot.param], slot.init if c == 0 else ZERO, None, result)
+            of[slot.param], result = Value(slot.param.kind, slot.param.hint), Value(slot.param.kind, slot.param.hint)
+            made.append(Slot(of[slot.param], slot.init if c == 0 else ZERO, None, result))
+        return made
 
     def close(self, slots, made):
         """What the lanes hand on at the end of a pass."""
