@@ -257,7 +257,7 @@ def compiled(function, signature, flags="kernel"):
     options = {"kernel": KERNEL, "entry": ENTRY, "bridge": BRIDGE, "parallel": PARALLEL, "called": CALLED}[flags]
     if JIT_DISABLED:
         return function
-    function = getattr(function, "py_func", function)
+    function = plain(function)
     dispatcher = njit(**options)(function)
     try:
         dispatcher._cache = (_ParallelCache if flags == "parallel" else _PackageCache)(function)
@@ -514,6 +514,17 @@ def type_of(args):
 def is_compiled(function):
     """Is this a function that Numba has compiled or will compile?"""
     return isinstance(function, Dispatcher)
+
+
+def plain(function):
+    """The Python function inside a compiled one; or itself."""
+    return getattr(function, "py_func", function)
+
+
+def full_name(function):
+    """Module and name of a function, compiled or not."""
+    function = plain(function)
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 CALLEE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}

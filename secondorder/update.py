@@ -11,7 +11,7 @@ import numpy as np
 
 from secondorder.backends import is_on_device
 from secondorder.backends import updates as backend
-from secondorder.jit import Native
+from secondorder.jit import Native, plain
 from secondorder.options import RunOptions, check, lookup, refuse_unknown
 from secondorder.schedules import as_schedule
 from secondorder.updates import UPDATES, descent
@@ -67,6 +67,11 @@ class UpdateState:
         return self.rows[self.names.index(name)]
 
 
+def n_coefficients(rule, names):
+    """How many coefficients a scalar rule (x, g, *state, *coefficients) takes. names: of its state."""
+    return len(inspect.signature(plain(rule)).parameters) - 2 - len(names)
+
+
 class DeviceUpdateState(UpdateState):
     """The same for parameters on a CUDA device: `rows` is there, too, an array of numba.cuda.
 
@@ -86,7 +91,7 @@ class DeviceUpdateState(UpdateState):
         self._memory = np.zeros(descent.N_MEMORY)
         self._program = update.program(backend.NUMBERS[self.dtype], 0)
         self._rate, self._coefficients = backend.host_entry()
-        self._count = len(inspect.signature(getattr(self.rule, "py_func", self.rule)).parameters) - 2 - len(self.names)
+        self._count = n_coefficients(self.rule, self.names)
 
     def step(self, x, g, f, diagonal):
         """`Update.step`, after its checks of f and of the diagonal, which is None where it isn't read."""
@@ -322,7 +327,7 @@ class Update:
         """The Program of this update for n parameters of a number type, in native form."""
         module, common = self.rule, self.common
         rule, names = self.variant
-        count = len(inspect.signature(getattr(rule, "py_func", rule)).parameters) - 2 - len(names)
+        count = n_coefficients(rule, names)
         treat, shared = treat or self.treatment, treat is None and backend.threads_for(n)
         measure = getattr(module, "measure", None)
         with_measure = measure is not None and module.measures(self.options)

@@ -35,7 +35,7 @@ from secondorder.control import (
     F,
     value_and_gradient,
 )
-from secondorder.jit import is_compiled
+from secondorder.jit import full_name, is_compiled, plain
 from secondorder.linalg import chunks
 from secondorder.linalg.random_vector import FACTOR_1, FACTOR_2, MODULUS_1, MODULUS_2, jump
 from secondorder.status import CONVERGED, REASONS
@@ -43,11 +43,6 @@ from secondorder.subproblems.least_curvature import seeded, uniform
 
 OURS = __name__.partition(".")[0] + "."
 DIFFERENCE = np.finfo(np.float64).eps ** (1.0 / 3.0)  # of central differences, relative to x
-
-
-def full_name(function):
-    """Module and name of a function, compiled or not."""
-    return f"{function.__module__}.{function.__qualname__}"
 
 
 class Arithmetic:
@@ -64,24 +59,25 @@ class Arithmetic:
 def retargeted(function, verbs, made=None):
     """The Python of a kernel with other globals: verbs by their full name, functions of ours retargeted likewise."""
     made = {} if made is None else made
-    plain = getattr(function, "py_func", function)
-    name = full_name(plain)
+    python, name = plain(function), full_name(function)
     if name in verbs:
         return verbs[name]
-    if plain not in made:
-        new = dict(plain.__globals__)
-        made[plain] = types.FunctionType(plain.__code__, new, plain.__name__, plain.__defaults__, plain.__closure__)
-        for word in names_in(plain.__code__):
+    if python not in made:
+        new = dict(python.__globals__)
+        made[python] = types.FunctionType(
+            python.__code__, new, python.__name__, python.__defaults__, python.__closure__
+        )
+        for word in names_in(python.__code__):
             value = new.get(word)
-            if f"{plain.__module__}.{word}" in verbs:
-                new[word] = verbs[f"{plain.__module__}.{word}"]
+            if f"{python.__module__}.{word}" in verbs:
+                new[word] = verbs[f"{python.__module__}.{word}"]
             elif value is math:
                 new[word] = ARITHMETIC
             elif word in JIT:
                 new[word] = JIT[word]
             elif is_function(value) and (value.__module__ or "").startswith(OURS):
                 new[word] = retargeted(value, verbs, made)
-    return made[plain]
+    return made[python]
 
 
 def is_function(value):
@@ -318,10 +314,9 @@ class Run:
 
 def unmade(function):
     """The Python of a kernel of ours that calls no other but `uniform`."""
-    plain = getattr(function, "py_func", function)
-    return retargeted(plain, {})
+    return retargeted(function, {})
 
 
 def far(state, factor, modulus, steps):
     """`linalg.random_vector.jump`, on the host."""
-    return getattr(jump, "py_func", jump)(state, factor, modulus, steps)
+    return plain(jump)(state, factor, modulus, steps)

@@ -13,7 +13,7 @@ import numpy as np
 from secondorder.backends.cuda import cuda, device_array_of, flat, stream_of
 from secondorder.backends.cuda_vectors import THREADS, Verbs, add, product, towards
 from secondorder.backends.updates import NUMBERS
-from secondorder.jit import inlined
+from secondorder.jit import inlined, plain
 from secondorder.linalg.random_vector import MODULUS_1, MODULUS_2, WARM_UP
 from secondorder.linalg.random_vector import step as next_state
 from secondorder.updates.treatment import TREATMENT, noise_at
@@ -127,8 +127,3 @@ class State:
 def inlined_measure(measure):
     """A rule's `measure`, for kernels."""
     return inlined(measure)
-
-
-def plain(function):
-    """The Python of a kernel of ours."""
-    return getattr(function, "py_func", function)

@@ -89,6 +89,7 @@ from secondorder.jit import (
     matrix,
     namedtuple_type,
     njit,
+    plain,
     reference_at,
     seldom,
     tuple_type,
@@ -584,7 +585,7 @@ def compiled_line_search(given):
         return None, False
     if hasattr(given, "search"):
         return compiled(given.search, SEARCH), given.NEEDS_FUN
-    function = getattr(given, "py_func", given)
+    function = plain(given)
     try:
         return typed(function, SEARCH, flags=BRIDGE), True
     except Exception as error:

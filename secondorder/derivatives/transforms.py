@@ -24,9 +24,8 @@ from numba.extending import overload
 
 from secondorder.derivatives.autodiff.kinds import kind_of
 from secondorder.derivatives.autodiff.module import IN_WORKSPACE, WORDS, generated
-from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.errors import Unsupported
-from secondorder.jit import JIT_DISABLED, type_of
+from secondorder.jit import JIT_DISABLED, plain, type_of
 
 # Bodies of the public functions, around the generated ones. {rest}: the further arguments, each with a comma before it.
 LIKE_X = "if v.shape != x.shape:\n    raise ValueError('v must have the shape of x')\n"

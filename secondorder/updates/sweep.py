@@ -14,15 +14,9 @@ nothing left in the loop but the streams, and vectorises it.
 
 import re
 
-from secondorder.jit import fixed_tuple, inlined, leaf, plus, prange
+from secondorder.jit import fixed_tuple, full_name, inlined, leaf, plus, prange
 from secondorder.linalg.chunks import CHUNKS, chunk
 from secondorder.updates.treatment import TREATMENT
-
-
-def full_name(function):
-    """Module and name of a function, compiled or not."""
-    function = getattr(function, "py_func", function)
-    return f"{function.__module__}.{function.__qualname__}"
 
 
 def called(function, *parts):

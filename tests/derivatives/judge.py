@@ -19,8 +19,8 @@ from secondorder.derivatives.autodiff.finish import finish
 from secondorder.derivatives.autodiff.ir import BOOL, FLOAT, INT, Kind
 from secondorder.derivatives.autodiff.module import PRODUCTS, Generated
 from secondorder.derivatives.autodiff.names import Known
-from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.autodiff.tapes import grow
+from secondorder.jit import plain
 from tests.derivatives import complex_step
 
 

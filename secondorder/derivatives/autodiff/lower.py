@@ -77,6 +77,7 @@ BINARY = {
     ast.RShift: "shr",
 }
 COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
+from secondorder.jit import plain
 
 
 class Side(NamedTuple):
@@ -1023,7 +1024,7 @@ class Lowering:
             return found
         if rule_of(function) is not None:
             return self.call_opaque(function, args, keywords, node)
-        python = getattr(function, "py_func", function)
+        python = plain(function)
         if not isinstance(python, python_types.FunctionType) or module_of(python) in (
             "numpy",
             "math",

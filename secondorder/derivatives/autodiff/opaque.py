@@ -11,9 +11,8 @@ import inspect
 import types as python_types
 
 from secondorder.derivatives.autodiff.ir import Kind, Op
-from secondorder.derivatives.autodiff.source import plain
 from secondorder.derivatives.errors import Unsupported
-from secondorder.jit import njit
+from secondorder.jit import njit, plain
 
 RULE = "_so_derivative"  # the attribute of a function that holds its rule
 

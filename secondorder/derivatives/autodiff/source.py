@@ -8,6 +8,7 @@ import textwrap
 import types as python_types
 
 from secondorder.derivatives.errors import Unsupported
+from secondorder.jit import plain
 
 
 class Source:
@@ -71,11 +72,6 @@ class Source:
         if name in self.function.__globals__:
             return self.function.__globals__[name]
         return vars(builtins)[name]
-
-
-def plain(function):
-    """The Python function inside a dispatcher."""
-    return getattr(function, "py_func", function)
 
 
 def definition(text, code, file, first):
