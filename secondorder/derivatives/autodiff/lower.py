@@ -57,6 +57,7 @@ from secondorder.derivatives.autodiff.names import (
 )
 from secondorder.derivatives.autodiff.opaque import Opaque, rule_of
 from secondorder.derivatives.autodiff.source import Source
+from secondorder.jit import plain
 
 MAX_DEPTH = 25  # of nested calls
 MAX_UNROLLED = 64  # passes of a loop over a tuple
@@ -77,7 +78,6 @@ BINARY = {
     ast.RShift: "shr",
 }
 COMPARE = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
-from secondorder.jit import plain
 
 
 class Side(NamedTuple):
