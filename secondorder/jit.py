@@ -54,7 +54,7 @@ from numba.extending import intrinsic, models, overload, register_jitable, regis
 from numba.np.arrayobj import populate_array
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from secondorder.lean import KernelCompiler, SeldomCompiler, quicker_compilation
+from secondorder.lean import DistinctCompiler, KernelCompiler, SeldomCompiler, quicker_compilation
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
@@ -64,6 +64,7 @@ FLAGS = {"error_model": "numpy", "nogil": True}
 KERNEL_FLAGS = FLAGS | {"_nrt": False, "pipeline_class": KernelCompiler}
 ENTRY = KERNEL_FLAGS | {"no_cfunc_wrapper": True}  # called from Python, by way of its address never
 KERNEL = ENTRY | {"no_cpython_wrapper": True}  # called from compiled code only
+DISTINCT = KERNEL | {"pipeline_class": DistinctCompiler}  # whose arrays share no memory
 # Numba's own rewriting of array expressions, which could change sums with the number of threads, stays off.
 _REWRITES = ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion")
 _THREADS = {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}  # prange is threads

@@ -81,6 +81,12 @@ class Schedule:
         """All numbers, the warm-up's first, as compiled code gets them."""
         return np.array([*self._warm_up, *self.parameters.values()], dtype=np.float64)
 
+    @property
+    def steady(self):
+        """The rate, if it is always the same; else nan."""
+        always = self._function is SCHEDULES["constant"][0] and self._warm_up[0] == 0
+        return self.parameters["lr"] if always else math.nan
+
     @functools.cached_property
     def address(self):
         """Address of the compiled function."""

@@ -341,6 +341,7 @@ class Update:
                 squares=backend.squares_address(number, shared) if math.isfinite(common.clip_norm) else 0,
                 schedule=self.schedule.address,
                 parameters=self._parameters.address,
+                steady=self.schedule.steady,
                 weight_decay=common.weight_decay,
                 decoupled=common.decoupled,
                 clip_norm=common.clip_norm,

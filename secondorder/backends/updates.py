@@ -14,6 +14,7 @@ import numpy as np
 from secondorder.backends import threads
 from secondorder.jit import (
     BRIDGE,
+    DISTINCT,
     ENTRY,
     FUN_GRAD,
     KERNEL,
@@ -85,7 +86,7 @@ def kept(function, signature, flags):
 def compiled_sweep(rule, n_state, count, number, treat, shared=False):
     """The loop over all parameters of a rule."""
     function = sweep.make_sweep(rule, n_state, count, treat, shared)
-    return kept(function, sweep_signature(number), PARALLEL if shared else KERNEL)
+    return kept(function, sweep_signature(number), PARALLEL if shared else DISTINCT)
 
 
 @functools.cache
