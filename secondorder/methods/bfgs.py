@@ -123,7 +123,8 @@ def rank_two(options, curved, alpha, slope, sy, g, gt, s, u):
         yu = dot(gt, u) - dot(g, u)
     else:
         return Update(0.0, 0.0)
-    return Update((1.0 + yu / sy) / sy, 1.0 / sy)
+    b = 1.0 / sy  # of the step alone: under way before yu is known
+    return Update((1.0 + yu * b) * b, b)
 
 
 @leaf
