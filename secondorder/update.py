@@ -323,12 +323,12 @@ class Update:
             raise ValueError(f"mask has shape {self.mask.shape}; x has {x.shape}: they must be the same")
         return self.mask.reshape(-1).astype(x.dtype)
 
-    def program(self, number, n, treat=None):
+    def program(self, number, n):
         """The Program of this update for n parameters of a number type, in native form."""
         module, common = self.rule, self.common
         rule, names = self.variant
         count = n_coefficients(rule, names)
-        treat, shared = treat or self.treatment, treat is None and backend.threads_for(n)
+        treat, shared = self.treatment, backend.threads_for(n)
         measure = getattr(module, "measure", None)
         with_measure = measure is not None and module.measures(self.options)
         sweep = backend.sweep_address(rule, len(names), count, number, treat, shared)
@@ -387,8 +387,7 @@ class UpdateMethod:
         self.solve = descent.solve_with_hvp if "hvp" in self.NEEDS else descent.solve
         self.n_work, self.n_memory = descent.n_work, descent.n_memory
         module = update.rule
-        treat = backend.TREATMENTS[update.mask is not None, update.common.gradient_noise > 0.0]
-        self.program = update.program(backend.f8, 0, treat)
+        self.program = update.program(backend.f8, 0)  # one thread, however many parameters
         mask = NO_ROW if update.mask is None else update.mask.reshape(-1)
         self.mask = Native((mask,))
         fill = (*module.start(update.options), 0.0, 0.0, 0.0)

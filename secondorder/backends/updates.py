@@ -163,7 +163,7 @@ def entry(number):
             size = norm(g, squares_at(p.squares)(g, sums))
         if p.noise > 0.0:
             make_noise(p, k, noise)
-        coefficients(p, k, lr, f, measured, size, 1.0, memory)
+        coefficients(p, k, lr, f, measured, size, memory)
         for i in range(TREATMENT + N_COEFFICIENTS):
             c[i] = memory[C + i]
         sweep_at(p.sweep)(x, g, rows, mask, noise, c)
@@ -185,7 +185,7 @@ def host_entry():
         return rate(program_at(program), k - 1, f, memory)
 
     def coefficients_of_step(program, memory, k, lr, f, measured, size):
-        coefficients(program_at(program), k, lr, f, measured, size, 1.0, memory)
+        coefficients(program_at(program), k, lr, f, measured, size, memory)
         return 0.0
 
     return (

@@ -49,6 +49,7 @@ from secondorder.jit import (
 from secondorder.linalg.chunks import CHUNKS
 from secondorder.linalg.random_vector import MODULUS_1, MODULUS_2, WARM_UP, number, random_normal
 from secondorder.linalg.random_vector import step as next_state
+from secondorder.linalg.vectors import scale
 from secondorder.status import RUNNING, Outcome
 from secondorder.updates.schedules import N_WARM_UP, SCHEDULE, warmed_up
 from secondorder.updates.treatment import TREATMENT, clipping, noise_at, norm
@@ -108,12 +109,13 @@ class Options(NamedTuple):
     lookahead_alpha: float  # share of the way that stays, in [0, 1]
 
 
-# rows of work: the gradient's, in turn; the trial point; one for the start; then those of state, noise or signs, slow x
-G, GT, XT, BEFORE, STATE = range(5)
+# rows of work: the gradient, in turn; the trial point; the gradient in the user's units, where it is scaled; then rows
+# of state, noise or signs, slow x
+G, GT, XT, IN_UNITS, STATE = range(5)
 
 
 def n_work(n, options):
-    """Rows of length n in `work`: g, gt, xt, one for the start, state, noise or signs, slow x."""
+    """Rows of length n in `work`."""
     return STATE + options.n_state + 2
 
 
@@ -133,11 +135,11 @@ def rate(program, t, f, memory):
 
 
 @inlined
-def coefficients(program, k, lr, f, measured, size, factor, memory):
-    """Write those of step k into memory. size: |g|_2 where it is clipped; g times factor has the user's units."""
+def coefficients(program, k, lr, f, measured, size, memory):
+    """Write those of step k into memory. size: |g|_2 where it is clipped."""
     c = memory[C:SUMS]
     decay = program.weight_decay
-    c[0] = factor * clipping(size * factor, program.clip_norm)
+    c[0] = clipping(size, program.clip_norm)
     c[1] = program.clip_value
     c[2], c[3] = (0.0, lr * decay) if program.decoupled else (decay, 0.0)
     advance_at(program.advance)(k, lr, f, measured, _options_at(program.options), memory[:N_SCALARS], c[TREATMENT:])
@@ -186,19 +188,19 @@ def synchronise(alpha, slow, x):
 
 
 @inlined
-def take_step(program, k, f, factor, x, g, rows, mask, noise, memory):
-    """x and rows <- those after step k. factor: what g is multiplied with. Returns the learning rate."""
+def take_step(program, k, f, x, g, rows, mask, noise, memory):
+    """x and rows <- those after step k. Returns the learning rate."""
     lr = rate(program, k - 1, f, memory)
     c, sums = memory[C:SUMS], memory[SUMS:]
     measured, size = 0.0, 0.0
     if program.measure != 0 and k > 1:
-        c[0] = lr * factor
+        c[0] = lr
         measured = _measure_at(program.measure)(x, g, rows, c, sums)
     if program.squares != 0:
         size = norm(g, _squares_at(program.squares)(g, sums))
     if program.noise > 0.0:
         make_noise(program, k, noise)
-    coefficients(program, k, lr, f, measured, size, factor, memory)
+    coefficients(program, k, lr, f, measured, size, memory)
     _sweep_at(program.sweep)(x, g, rows, mask, noise, c)
     return lr
 
@@ -209,8 +211,12 @@ def step(k, f, g, options, work, memory, control):
     xt, n_state = work[XT], options.n_state
     rows, noise = work[STATE : STATE + n_state], work[STATE + n_state]
     (mask,) = one_vector_at(options.mask)
-    factor = 1.0 / control.values[SCALE]
-    lr = take_step(program_at(options.program), k, f * factor, factor, xt, g, rows, mask, noise, memory)
+    if control.values[SCALE] != 1.0:  # rules are not free of units: they get f and g in the user's
+        factor = 1.0 / control.values[SCALE]
+        f *= factor
+        scale(factor, g, work[IN_UNITS])
+        g = work[IN_UNITS]
+    lr = take_step(program_at(options.program), k, f, xt, g, rows, mask, noise, memory)
     if options.lookahead > 0 and k % options.lookahead == 0:
         synchronise(options.lookahead_alpha, work[STATE + n_state + 1], xt)
     return lr

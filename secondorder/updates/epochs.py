@@ -232,7 +232,7 @@ def epoch(
             break
         if numbers[REDUCTION] == SVRG:
             reduce_variance(fun_grad, g, anchor, address)
-        take_step(p, k, f, 1.0, x, g, rows, mask, noise, memory)
+        take_step(p, k, f, x, g, rows, mask, noise, memory)
         if numbers[LOOKAHEAD] > 0 and k % numbers[LOOKAHEAD] == 0:
             synchronise(alpha, slow, x)
         numbers[K] = k
