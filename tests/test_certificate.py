@@ -9,8 +9,9 @@ from numba import njit
 
 import secondorder as so
 from secondorder import METHODS, PROBLEMS, Objective, minimize
-from secondorder.jit import ENTRY, f8, intp, typed, vector
+from secondorder.jit import f8, intp, vector
 from secondorder.subproblems import least_curvature
+from tests.entries import entry
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -212,7 +213,7 @@ def _lanczos_bound(alpha, beta, least, n):
     return least_curvature.lanczos_bound(alpha, beta, alpha.shape[0], least, n, 1e-3)
 
 
-lanczos_bound = typed(_lanczos_bound, f8(vector, vector, f8, intp), flags=ENTRY)
+lanczos_bound = entry(_lanczos_bound, f8, vector, vector, f8, intp)
 
 
 def tridiagonal(w, v, steps):
