@@ -19,6 +19,7 @@ from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.options import RunOptions, unknown_names
 from secondorder.problems import PROBLEMS
 from secondorder.status import REASONS
+from tests.objectives import made_once
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -67,10 +68,6 @@ NOT_CLAIMED = {
     ("newton-cg-capped", "osborne-1"): DAMPED,
     ("newton-cg-capped", "biggs-exp6"): DAMPED,
 }
-
-
-# Each objective is made once, so that it is compiled once.
-made_once = functools.cache(Objective)
 
 
 @functools.cache
