@@ -299,7 +299,7 @@ class NewtonSteps:
         fields = newton.Options._fields
         refuse_unknown([name for name in options if name not in fields], fields, newton.NAME, options)
         lr = options.get("lr")
-        plain = {name: value for name, value in options.items() if value is not None and not callable(value)}
+        plain = {name: v for name, v in options.items() if v is not None and not (name == "lr" and callable(v))}
         self.options = check(newton.Options, plain)
         self.schedule = as_schedule(lr if callable(lr) else self.options.lr)
         self.native, self.parameters = Native(self.options), Native((self.schedule.vector,))

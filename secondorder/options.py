@@ -45,6 +45,7 @@ FIT_NAMES = {"max_nfev": "maxfev"}  # of scipy's least_squares
 
 SELECTORS = ("line_search", "initial_step")
 FUNCTIONS = ("preconditioner",)  # options that may be functions of the user's, which reach the method as addresses
+ADDRESSES = (*FUNCTIONS, "program", "mask")  # the last two of an update rule as a method
 UNIT_INTERVAL = (
     *("shrink_min", "shrink_max", "bisect", "contract", "forget", "average", "skip", "damping", "warm"),
     *("momentum", "beta1", "beta2", "rho", "phi", "smoothing"),  # of update rules
@@ -165,8 +166,8 @@ def check(cls, given):
                 value = escape_name(value)
             checked[name] = value
             continue
-        if callable(value) or (JIT_DISABLED and isinstance(value, tuple)):  # not compiled, it is its own address
-            checked[name] = value
+        if JIT_DISABLED and name in ADDRESSES and (callable(value) or isinstance(value, tuple)):
+            checked[name] = value  # not compiled, it is its own address
             continue
         try:
             number = kind(value)

@@ -15,6 +15,7 @@ from numba import njit
 from secondorder import BatchResult, Objective, minimize, minimize_batch, multistart
 from secondorder.jit import JIT_DISABLED
 from secondorder.problems import PROBLEMS
+from tests.objectives import made_once
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -61,7 +62,7 @@ def weighted(x, a, M, c):
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_each_problem_has_the_bits_of_a_single_run(method, workers):
-    objective = Objective(ROSENBROCK.fun_grad, hvp=ROSENBROCK.hvp) if ROSENBROCK.hvp else Objective(ROSENBROCK.fun_grad)
+    objective = made_once(ROSENBROCK.fun_grad, hvp=ROSENBROCK.hvp)
     X, options = starts(7), {"gtol": 1e-6, "maxiter": 60}
     result = minimize_batch(objective, X, method=method, options=options, workers=workers)
     assert isinstance(result, BatchResult)
@@ -115,7 +116,7 @@ def test_certificates_and_ways_out_of_saddles_are_those_of_single_runs(method, s
 @pytest.mark.parametrize("maxiter", [None, 6])  # 7 are needed: with 6 it is as if it had not gone on
 def test_a_run_goes_on_in_a_batch_where_a_single_one_does(maxiter):
     problem, options = PROBLEMS["meyer"], {"grtol": 1e-5, "modification": "shift", "maxiter": maxiter}
-    objective = Objective(problem.fun_grad, hvp=problem.hvp)
+    objective = made_once(problem.fun_grad, hvp=problem.hvp)
     X = problem.x0() * np.array([[1.0], [1.01], [0.99]])
     given = {"method": "newton", "options": options}
     result = minimize_batch(objective, X, second_order=True, workers=2, **given)
@@ -149,8 +150,8 @@ def test_a_run_that_ends_above_its_best_point_returns_to_it_as_a_single_run_does
     problem = PROBLEMS["beale"]
     options = {"line_search": "nonmonotone", "maxiter": 8}
     X = problem.x0() + 0.5 * np.random.default_rng(3).standard_normal((40, 2))
-    result = minimize_batch(Objective(problem.fun_grad), X, method="gradient-descent", options=options, workers=2)
-    singles = [minimize(Objective(problem.fun_grad), x, method="gradient-descent", options=options) for x in X]
+    result = minimize_batch(made_once(problem.fun_grad), X, method="gradient-descent", options=options, workers=2)
+    singles = [minimize(made_once(problem.fun_grad), x, method="gradient-descent", options=options) for x in X]
     assert any(s.nfev > s.nit + 1 for s in singles)
     for i, single in enumerate(singles):
         assert_same(result.problem(i), single)

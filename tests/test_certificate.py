@@ -9,8 +9,10 @@ from numba import njit
 
 import secondorder as so
 from secondorder import METHODS, PROBLEMS, Objective, minimize
-from secondorder.jit import ENTRY, f8, intp, typed, vector
+from secondorder.jit import f8, intp, vector
 from secondorder.subproblems import least_curvature
+from tests.entries import entry
+from tests.objectives import made_once
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -195,7 +197,7 @@ def diagonal_hvp(x, v, out, w):
 @pytest.mark.parametrize("index", [0, 1, 30, 1000])
 def test_lanczos_certifies_many_variables(index):
     w = diagonal(1000, index)
-    found = so.certify(Objective(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,), seed=3)
+    found = so.certify(made_once(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,), seed=3)
     assert found.bound == "lanczos"
     assert found.n_products <= 100
     assert found.verdict == {0: "minimum", 1000: "maximum"}.get(index, "saddle")
@@ -204,7 +206,7 @@ def test_lanczos_certifies_many_variables(index):
     assert np.linalg.norm(w * found.direction - found.lambda_min * found.direction) == pytest.approx(
         found.error, rel=1e-3, abs=1e-12
     )
-    again = so.certify(Objective(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,), seed=3)
+    again = so.certify(made_once(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,), seed=3)
     assert again.lambda_min == found.lambda_min and np.array_equal(again.direction, found.direction)
 
 
@@ -212,7 +214,7 @@ def _lanczos_bound(alpha, beta, least, n):
     return least_curvature.lanczos_bound(alpha, beta, alpha.shape[0], least, n, 1e-3)
 
 
-lanczos_bound = typed(_lanczos_bound, f8(vector, vector, f8, intp), flags=ENTRY)
+lanczos_bound = entry(_lanczos_bound, f8, vector, vector, f8, intp)
 
 
 def tridiagonal(w, v, steps):
@@ -236,7 +238,7 @@ def ritz_values(alpha, beta):
 
 def test_lanczos_stops_once_its_bound_is_positive():
     w = np.linspace(1.0, 2.0, 1000)
-    found = so.certify(Objective(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,))
+    found = so.certify(made_once(diagonal_grad, hvp=diagonal_hvp), np.zeros(1000), (w,))
     assert found.verdict == "minimum" and found.bound == "lanczos"
     assert 0.0 < found.lower < 1.0 and found.n_products <= 7  # to RTOL: 100
 
@@ -316,7 +318,7 @@ def test_problems_with_saddles_end_at_minima_or_say_degenerate(method, name):
     if (method, name) == ("newton-cg-capped", "biggs-exp6"):
         pytest.xfail("badly scaled: 10000 damped steps do not do, as in the contract's table")
     problem = PROBLEMS[name]
-    result = minimize(Objective(problem.fun_grad, hvp=problem.hvp), problem.x0(), method=method)
+    result = minimize(made_once(problem.fun_grad, hvp=problem.hvp), problem.x0(), method=method)
     if "unbounded" in problem.traits:
         assert result.reason == "unbounded"
         return
@@ -332,7 +334,7 @@ def test_problems_with_saddles_end_at_minima_or_say_degenerate(method, name):
 @pytest.mark.parametrize("mode", ["certify", False])
 def test_a_saddle_that_is_certified_is_no_success(method, mode):
     problem = PROBLEMS["double-well-at-saddle"]
-    result = minimize(Objective(problem.fun_grad, hvp=problem.hvp), problem.x0(), method=method, second_order=mode)
+    result = minimize(made_once(problem.fun_grad, hvp=problem.hvp), problem.x0(), method=method, second_order=mode)
     if mode is False:
         assert result.success and "certificate" not in result
         return
@@ -348,7 +350,7 @@ def test_first_order_methods_leave_saddles_when_asked(method, n):
     problem = PROBLEMS["quartic-saddle"]
     if method == "bfgs" and n > 100:
         n = 30
-    objective = Objective(problem.fun_grad, hvp=problem.hvp)
+    objective = made_once(problem.fun_grad, hvp=problem.hvp)
     assert "certificate" not in minimize(objective, problem.x0(n), method=method)
     result = minimize(objective, problem.x0(n), method=method, second_order=True)
     assert result.success and result.nescape >= 1
@@ -372,7 +374,7 @@ def test_products_by_differences_find_a_saddle_too(jac):
 @pytest.mark.parametrize("method", ["newton-cg", "trust-krylov", "trust-ncg"])
 def test_a_saddle_of_1000_variables_takes_200_products_at_most(method, index):
     w = diagonal(1000, index)
-    objective = Objective(diagonal_grad, hvp=diagonal_hvp)
+    objective = made_once(diagonal_grad, hvp=diagonal_hvp)
     first = minimize(objective, np.zeros(1000), (w,), method, second_order="certify")
     assert first.reason == "saddle" and first.nhev <= 100
     result = minimize(objective, np.zeros(1000), (w,), method)
@@ -419,7 +421,7 @@ def test_counts_budgets_history_and_callbacks_go_on_after_an_escape():
 
 def test_runs_are_reproducible_and_seeds_differ():
     problem = PROBLEMS["double-well-at-saddle"]
-    objective = Objective(problem.fun_grad, hvp=problem.hvp)
+    objective = made_once(problem.fun_grad, hvp=problem.hvp)
     ends = {seed: minimize(objective, problem.x0(), method="newton", options={"seed": seed}).x[0] for seed in range(12)}
     again = {
         seed: minimize(objective, problem.x0(), method="newton", options={"seed": seed}).x[0] for seed in range(12)

@@ -9,6 +9,7 @@ from numba import njit
 import secondorder as so
 from secondorder import METHODS, PROBLEMS, Objective, minimize
 from secondorder.escapes import ESCAPES
+from tests.objectives import made_once
 from tests.test_certificate import (
     CURVATURE,
     SECOND_ORDER,
@@ -33,7 +34,7 @@ PERTURBED = [name for name in FIRST_ORDER if hasattr(METHODS[name], "PERTURBS")]
 def escape(name, problem, method="l-bfgs", x0=None, **options):
     """A run on one of PROBLEMS that leaves saddles in this way."""
     return minimize(
-        Objective(problem.fun_grad, hvp=problem.hvp),
+        made_once(problem.fun_grad, hvp=problem.hvp),
         problem.x0() if x0 is None else x0,
         method=method,
         backend="python",
@@ -111,7 +112,7 @@ def test_a_way_out_by_gradients_is_along_negative_curvature(name, seed):
 @pytest.mark.parametrize("problem", ["quadratic-1e2", "rosenbrock", "broyden-tridiagonal", "himmelblau"])
 def test_a_minimum_is_not_left(name, problem):
     problem = PROBLEMS[problem]
-    plain = minimize(Objective(problem.fun_grad), problem.x0(), method="l-bfgs", backend="python")
+    plain = minimize(made_once(problem.fun_grad), problem.x0(), method="l-bfgs", backend="python")
     result = escape(name, problem)
     assert result.success and result.nescape == 0
     assert np.array_equal(result.x, plain.x) and np.array_equal(result.jac, plain.jac)
@@ -191,7 +192,7 @@ def first_step(name, method, w, seed):
 
     options = {"escape": name, "seed": seed}
     options |= {field: seed for field in ("oracle_seed", "noise_seed") if field in METHODS[method].Options._fields}
-    objective = Objective(diagonal_grad, hvp=diagonal_hvp)
+    objective = made_once(diagonal_grad, hvp=diagonal_hvp)
     return minimize(objective, np.zeros(1000), (w,), method, second_order=True, callback=callback, options=options)
 
 
@@ -266,7 +267,7 @@ def test_every_escape_tries_flat_points_and_says_so(name):
 @pytest.mark.parametrize("name", so.UPDATES)
 def test_update_rules_call_no_saddle_a_success_where_second_order_is_asked_for(name):
     problem = PROBLEMS["double-well-at-saddle"]
-    objective = Objective(problem.fun_grad, hvp=problem.hvp)
+    objective = made_once(problem.fun_grad, hvp=problem.hvp)
     result = minimize(objective, problem.x0(), method=name, second_order="certify")
     assert (result.reason, result.success, result.certificate.verdict) == ("saddle", False, "saddle")
     assert minimize(objective, problem.x0(), method=name).success  # of first order
@@ -360,7 +361,7 @@ def test_perturbed_methods_leave_saddles_by_themselves(method, rotated):
 @pytest.mark.parametrize("method", PERTURBED)
 def test_noise_is_seeded(method):
     problem = PROBLEMS["quartic-saddle-turned"]
-    objective = Objective(problem.fun_grad)
+    objective = made_once(problem.fun_grad)
     one, same, other = (
         minimize(objective, problem.x0(), method=method, options={"noise_seed": seed}) for seed in (0, 0, 1)
     )

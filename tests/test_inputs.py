@@ -12,9 +12,11 @@ import pytest
 from numba import njit
 from scipy.optimize import Bounds
 
+import secondorder as so
 from secondorder import METHODS, Objective, minimize
 from secondorder.backends import serial
 from secondorder.line_searches import LINE_SEARCHES
+from secondorder.options import FUNCTIONS, SELECTORS, RunOptions, known_names
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -300,6 +302,22 @@ def test_options_of_other_types_but_equal_value_are_not_mistaken_for_one_another
     assert solve(np.zeros(3), method, maxiter=0.0).status == 1
     with pytest.raises(TypeError, match="history"):
         solve(np.zeros(3), method, history="yes")
+
+
+def test_a_function_is_no_number(method):
+    words = {*SELECTORS, *FUNCTIONS, *(name for name, kind in RunOptions.__annotations__.items() if kind is str)}
+    for name in set(known_names(METHODS[method])) - words:
+        with pytest.raises((TypeError, ValueError), match=f"option {name}=<built-in function abs> must be"):
+            solve(np.zeros(3), method, **{name: abs})
+
+
+def test_a_function_is_no_number_of_an_update_rule_but_its_learning_rate():
+    assert so.Adam(abs).schedule.name != "constant"
+    with pytest.raises(TypeError, match="option beta1=<built-in function abs> must be a number"):
+        so.Adam(beta1=abs)
+    rows = so.FiniteSum(lambda x, row: (x[0] - row[0]) ** 2, np.ones((4, 1)))
+    with pytest.raises(TypeError, match="option m=<built-in function abs> must be a whole number"):
+        so.fit(rows, np.zeros(1), "newton-cg", options={"m": abs})
 
 
 @pytest.mark.parametrize("search", LINE_SEARCHES)

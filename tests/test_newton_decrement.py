@@ -8,6 +8,7 @@ from secondorder.jit import f8, matrix
 from secondorder.subproblems import newton_decrement as module
 from tests.linalg.matrices import dirty, kernel, with_spectrum
 from tests.naive import second_order as naive
+from tests.objectives import made_once
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -87,7 +88,7 @@ def test_a_point_that_is_only_to_be_certified_is_not_left(method, own):
 @pytest.mark.parametrize("method", ["newton", "trust-krylov"])
 def test_nothing_is_evaluated_where_the_newton_step_promises_little(name, method):
     problem = PROBLEMS[name]
-    objective = Objective(problem.fun_grad, hvp=problem.hvp)
+    objective = made_once(problem.fun_grad, hvp=problem.hvp)
     runs = [
         minimize(objective, problem.x0(), method=method, second_order=mode, options=LOOSE) for mode in (True, False)
     ]

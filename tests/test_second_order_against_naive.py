@@ -9,6 +9,7 @@ from secondorder import Objective, minimize
 from secondorder.problems import PROBLEMS
 from tests.halving import halving, halving_twin
 from tests.naive import second_order as naive
+from tests.objectives import made_once
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -74,7 +75,7 @@ rows = pytest.mark.parametrize(
 
 def iterates(problem, x0, method, options, steps):
     points = [np.array(x0)]
-    objective = Objective(problem.fun_grad, fun=problem.fun, hvp=problem.hvp)
+    objective = made_once(problem.fun_grad, fun=problem.fun, hvp=problem.hvp)
     options = options | {"maxiter": steps, "gtol": 0.0}
     minimize(
         objective,

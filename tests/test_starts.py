@@ -5,8 +5,9 @@ import pytest
 from scipy.stats import qmc
 
 import secondorder as so
-from secondorder import PROBLEMS, Objective
+from secondorder import PROBLEMS
 from secondorder.starts import SAMPLINGS
+from tests.objectives import made_once
 
 BOX = [(-5.0, 5.0), (0.0, 2.0), (3.0, 3.0)]
 
@@ -54,7 +55,7 @@ def test_normal_starts_are_centered_and_spread_as_asked():
 
 def test_all_four_minima_of_himmelblau_are_found_and_told_apart():
     problem = PROBLEMS["himmelblau"]
-    objective = Objective(problem.fun_grad)
+    objective = made_once(problem.fun_grad)
     found = so.random_starts(objective, bounds=[(-5.0, 5.0)] * 2, sampling="sobol", n_starts=32, backend="python")
     ends = sorted(tuple(minimum.x.round(3)) for minimum in found.minima)
     assert ends == sorted(tuple(x.round(3)) for x in problem.minimizers())
@@ -75,7 +76,7 @@ def test_random_starts_minimizes_from_the_starts_that_are_drawn():
 
 def test_saddles_are_no_minima_of_random_starts():
     problem = PROBLEMS["double-well"]
-    objective, starts = Objective(problem.fun_grad, hvp=problem.hvp), [[0.0, 1.0], [0.0, 2.0]]
+    objective, starts = made_once(problem.fun_grad, hvp=problem.hvp), [[0.0, 1.0], [0.0, 2.0]]
     seen = so.random_starts(objective, starts, method="newton-cg", second_order="certify")
     assert not seen.success and seen.reason == "saddle" and seen.minima == []
     left = so.random_starts(objective, starts, method="newton-cg")

@@ -6,7 +6,7 @@ On definite, indefinite, singular and zero matrices, with g in general position 
 import numpy as np
 import pytest
 
-from secondorder.jit import ENTRY, f8, intp, matrix, tuple_type, typed, vector
+from secondorder.jit import f8, intp, matrix, tuple_type, vector
 from secondorder.subproblems import (
     definite,
     dogleg,
@@ -20,7 +20,9 @@ from secondorder.subproblems import (
 )
 from secondorder.subproblems.preconditioner import NONE, n_pairs_memory, preconditioner_in
 from secondorder.subproblems.steihaug import N_PATH, path_in, truncated_cg, walk
-from tests.krylov.products import Product, control_at, entry, hvp_at
+from tests.entries import entry
+from tests.krylov.products import Product, control_at, hvp_at
+from tests.krylov.products import entry as product_entry
 from tests.linalg.matrices import dirty, with_spectrum
 from tests.naive import subproblems as naive
 
@@ -58,12 +60,6 @@ EVERY = [
     if not hard or np.any(problem(name, n, True)[1])
 ]
 every = pytest.mark.parametrize(("name", "n", "hard"), EVERY)
-
-
-def python(function, result, *arguments):
-    """The function as Python calls it."""
-    # no reference counting, as in kernels: views that these return are nobody's to give back
-    return typed(function, result(*arguments), flags=ENTRY)
 
 
 # --------------------------------------------------------------------------------------- the steps, each as f(H, g, ..)
@@ -118,16 +114,16 @@ def _shift(H, L, guess):
 
 
 pair = tuple_type(f8, f8)
-_spectral = python(_spectral, pair, matrix, vector, f8, intp, vector, vector, vector, vector)
-_tridiagonal = python(_tridiagonal, pair, matrix, matrix, vector, f8, intp, matrix, vector)
-_more_sorensen = python(_more_sorensen, pair, matrix, matrix, vector, f8, vector, vector, vector)
-_dogleg = python(_dogleg, pair, matrix, matrix, vector, f8, intp, vector, vector)
-_subspace = python(
+_spectral = entry(_spectral, pair, matrix, vector, f8, intp, vector, vector, vector, vector)
+_tridiagonal = entry(_tridiagonal, pair, matrix, matrix, vector, f8, intp, matrix, vector)
+_more_sorensen = entry(_more_sorensen, pair, matrix, matrix, vector, f8, vector, vector, vector)
+_dogleg = entry(_dogleg, pair, matrix, matrix, vector, f8, intp, vector, vector)
+_subspace = entry(
     _subspace,
     tuple_type(f8, f8, f8, intp),
     *(matrix, matrix, vector, f8, vector, matrix, vector, vector, vector, vector),
 )
-_shift = python(_shift, f8, matrix, matrix, f8)
+_shift = entry(_shift, f8, matrix, matrix, f8)
 
 
 def by_eigenvectors(H, g, delta):
@@ -188,8 +184,8 @@ def _steihaug(hvp, data, control, x, g, delta, eta, D, memory, rows, few, r, y, 
     return walk(path, k, D, later, s)
 
 
-_gltr = entry(_gltr, pair, vector, vector, f8, f8, f8, vector, matrix, vector, f8)
-_steihaug = entry(
+_gltr = product_entry(_gltr, pair, vector, vector, f8, f8, f8, vector, matrix, vector, f8)
+_steihaug = product_entry(
     _steihaug,
     pair,
     *(vector, vector, f8, f8, matrix, vector, matrix, vector, vector, vector, vector, vector, f8),
@@ -370,7 +366,7 @@ def _limited(rows, memory, m, S, G, g, delta, skip, r, s):
     return pred, length, limited_sr1.scale_of(B)
 
 
-_limited = python(
+_limited = entry(
     _limited,
     tuple_type(f8, f8, f8),
     *(matrix, vector, intp, matrix, matrix, vector, f8, f8, vector, vector),

@@ -19,6 +19,7 @@ from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.options import RunOptions, unknown_names
 from secondorder.problems import PROBLEMS
 from secondorder.status import REASONS
+from tests.objectives import made_once
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -71,7 +72,7 @@ NOT_CLAIMED = {
 
 @functools.cache
 def objective(name):
-    """The problem's Objective, made once, so that it is compiled once."""
+    """The problem's Objective."""
     problem = PROBLEMS[name]
     return Objective(njit(problem.fun_grad), fun=njit(problem.fun), hvp=njit(problem.hvp))
 
@@ -170,8 +171,8 @@ def test_success_where_second_order_is_asked_for_means_second_order_stationary(m
     problem = PROBLEMS[name]
     if METHODS[method].NEEDS == ("grad",) and "saddle" not in problem.traits:
         pytest.skip("its ends are looked at as those of others are; problems with saddles do")
-    options = {"maxfev": 3000}
-    result = minimize(in_python(problem), problem.x0(), method=method, second_order=True, options=options)
+    given, options = in_python(problem), {"maxfev": 3000}
+    result = minimize(given, problem.x0(), method=method, backend="python", second_order=True, options=options)
     w = np.linalg.eigvalsh(problem.hessian(result.x))
     least, size = w[0], np.max(np.abs(w))
     if result.success:
@@ -240,23 +241,25 @@ def test_no_time_is_status_5_at_the_start(method, backend, name):
     assert np.array_equal(result.x, PROBLEMS[name].x0())
 
 
+def constant(x, g, value):
+    g[0] = 1.0
+    return value * 1.0
+
+
 @pytest.mark.parametrize(("value", "status"), [(np.nan, 3), (np.inf, 3), (-np.inf, 4)])
 def test_a_value_that_is_not_finite_at_the_start_is_named(method, backend, value, status):
-    def fun_grad(x, g, value):
-        g[0] = 1.0
-        return value * 1.0
-
-    result = minimize(Objective(fun_grad), np.ones(1), (value,), method, backend=backend)
+    result = minimize(made_once(constant), np.ones(1), (value,), method, backend=backend)
     assert (result.status, result.nit, result.nfev) == (status, 0, 1)
     assert np.array_equal(result.fun, value, equal_nan=True)
 
 
-def test_unbounded_below_is_reported(method, backend):
-    def fun_grad(x, g):
-        g[0] = 1.0 - 3.0 * x[0] * x[0]
-        return x[0] - x[0] ** 3
+def cubic(x, g):
+    g[0] = 1.0 - 3.0 * x[0] * x[0]
+    return x[0] - x[0] ** 3
 
-    result = minimize(Objective(fun_grad), np.full(1, 2.0), method=method, backend=backend)
+
+def test_unbounded_below_is_reported(method, backend):
+    result = minimize(made_once(cubic), np.full(1, 2.0), method=method, backend=backend)
     assert (result.status, result.success) == (4, False)
     assert result.fun < -1e20
 
@@ -417,10 +420,10 @@ def test_counts_are_the_calls_really_made(method, jac, search):
         assert result.njev > 0
 
 
-@pytest.mark.parametrize("name", CHOSEN)
-def test_counts_of_a_compiled_objective_are_the_calls_really_made(method, name):
-    problem = PROBLEMS[name]
-    fun, fun_grad = njit(problem.fun), njit(problem.fun_grad)
+@functools.cache
+def counted(name):
+    """The problem's Objective that counts its calls in an argument."""
+    fun, fun_grad = njit(PROBLEMS[name].fun), njit(PROBLEMS[name].fun_grad)
 
     def counted_fun(x, calls):
         calls[0] += 1
@@ -430,8 +433,13 @@ def test_counts_of_a_compiled_objective_are_the_calls_really_made(method, name):
         calls[1] += 1
         return fun_grad(x, g)
 
+    return Objective(counted_fun_grad, fun=counted_fun)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_counts_of_a_compiled_objective_are_the_calls_really_made(method, name):
     calls = np.zeros(2, np.int64)
-    result = minimize(Objective(counted_fun_grad, fun=counted_fun), problem.x0(), (calls,), method)
+    result = minimize(counted(name), PROBLEMS[name].x0(), (calls,), method)
     assert result.backend == "compiled"
     assert (result.nfev, result.njev) == (calls.sum(), calls[1])
 
@@ -511,7 +519,7 @@ def history_of(method, functions, x0, args, **options):
     points = []
     fun_grad, hvp = functions
     result = minimize(
-        Objective(fun_grad, hvp=hvp),
+        made_once(fun_grad, hvp=hvp),
         x0,
         args,
         method,
@@ -658,7 +666,7 @@ def offset_rosenbrock(x, g, offset):
 
 @pytest.mark.parametrize("offset", [1e8, -1e8, 1e12])
 def test_a_large_constant_is_no_success_of_a_tolerance_that_is_not_met(method, backend, offset):
-    fun_grad = Objective(offset_rosenbrock)
+    fun_grad = made_once(offset_rosenbrock)
     free = minimize(fun_grad, [-1.2, 1.0], (offset,), method, backend=backend, options={"maxiter": 5000})
     assert free.status == 0
     assert free.reason in ("gtol", "precision")

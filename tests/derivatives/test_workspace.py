@@ -3,6 +3,7 @@
 Compiled for every eighth program of the corpus; .ci/run has all of them in the interpreter (NUMBA_DISABLE_JIT=1).
 """
 
+import functools
 import inspect
 import linecache
 import math
@@ -26,13 +27,19 @@ ENDLESS = {"short_circuit_guards_an_index", "newton_inside", "series_until_small
 GUARD = 16  # words after the end
 
 
+@functools.cache
+def derived(what, function, workspace=True):
+    """The derivative of this name, made once for all tests: compiled once for each kind of arguments."""
+    return getattr(so, what)(function, workspace=workspace)
+
+
 def bits(a):
     return np.atleast_1d(np.asarray(a, float)).view(np.int64).tolist()
 
 
 def allocated(what, function, args, v):
     """(value or None, array) by the derivative that allocates, and whether its bits can be expected."""
-    derivative = getattr(so, what)(function)
+    derivative = derived(what, function, False)
     vector = [] if what == "value_and_grad" else [v]
     found = derivative(args[0], *vector, *args[1:])
     # BLAS adds in another order, and so do loops by fours, and LLVM may what the allocating form adds by plus; cbrt is
@@ -56,7 +63,7 @@ def in_workspace(derivative, what, args, v, dirt):
 def check(what, function, args):
     v = np.random.default_rng(1).normal(size=args[0].shape)
     value, array, same_bits = allocated(what, function, args, v)
-    derivative = getattr(so, what)(function, workspace=True)
+    derivative = derived(what, function)
     if function.__name__ in ENDLESS and what != "jvp":
         with pytest.raises(so.Unsupported, match="a while loop"):
             derivative.n_workspace(*args)
@@ -99,20 +106,20 @@ X = np.array([1.3, 0.4, 2.0])
 
 def test_a_jvp_of_an_array_fills_both_rows():
     v = np.array([0.2, -1.0, 0.5])
-    jvp = so.jvp(residuals, workspace=True)
+    jvp = derived("jvp", residuals)
     out = np.zeros((2, 7))
     jvp(X, v, T, out, np.full(jvp.n_workspace(X, T), np.nan))
-    assert bits(out.ravel()) == bits(np.ravel(so.jvp(residuals)(X, v, T)))
+    assert bits(out.ravel()) == bits(np.ravel(derived("jvp", residuals, False)(X, v, T)))
 
 
 def test_a_vjp_and_a_hessian():
-    vjp, out = so.vjp(residuals, workspace=True), np.zeros(3)
+    vjp, out = derived("vjp", residuals), np.zeros(3)
     vjp(X, T, T, out, np.full(vjp.n_workspace(X, T), np.nan))
-    assert bits(out) == bits(so.vjp(residuals)(X, T, T))
+    assert bits(out) == bits(derived("vjp", residuals, False)(X, T, T))
     x = np.linspace(0.1, 0.9, 6)
-    hessian, out = so.hessian(heat, workspace=True), np.zeros((6, 6))
+    hessian, out = derived("hessian", heat), np.zeros((6, 6))
     hessian(x, 5, 0.1, out, np.full(hessian.n_workspace(x, 5, 0.1), np.nan))
-    assert bits(out.ravel()) == bits(so.hessian(heat)(x, 5, 0.1).ravel())
+    assert bits(out.ravel()) == bits(derived("hessian", heat, False)(x, 5, 0.1).ravel())
 
 
 @pytest.mark.parametrize(("n", "steps"), [(6, 5), (40, 1), (2, 3), (6, 0)])
@@ -121,14 +128,14 @@ def test_the_size_follows_shapes_and_args(n, steps):
     inner = max(0, n - 2)
     # u and its adjoint; three entries of u in every pass; where those of a step start, and those of a pass in it
     expected = 2 * n + 3 * steps * inner + steps + inner
-    assert so.value_and_grad(heat, workspace=True).n_workspace(x, steps, 0.1) == expected
+    assert derived("value_and_grad", heat).n_workspace(x, steps, 0.1) == expected
     check("value_and_grad", heat, (x, steps, 0.1))
     check("hvp", heat, (x, steps, 0.1))
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is compiled")
 def test_nothing_is_allocated():
-    gradient, x = so.grad(heat, workspace=True), np.linspace(0.1, 0.9, 9)
+    gradient, x = derived("grad", heat), np.linspace(0.1, 0.9, 9)
     n_workspace = gradient.n_workspace
 
     @njit
@@ -150,11 +157,11 @@ def test_nothing_is_allocated():
 def test_a_workspace_may_be_strided():
     """Interleaved over the problems of a batch, as threads of a GPU read memory best."""
     x = np.linspace(0.1, 0.9, 9)
-    gradient, columns = so.grad(heat, workspace=True), np.full((400, 3), np.nan)
+    gradient, columns = derived("grad", heat), np.full((400, 3), np.nan)
     assert gradient.n_workspace(x, 4, 0.1) <= 400
     out = np.zeros((9, 3))
     gradient(x, 4, 0.1, out[:, 1], columns[:, 1])
-    assert bits(out[:, 1].copy()) == bits(so.grad(heat)(x, 4, 0.1))
+    assert bits(out[:, 1].copy()) == bits(derived("grad", heat, False)(x, 4, 0.1))
     assert np.isnan(columns[:, [0, 2]]).all()
 
 
@@ -174,8 +181,8 @@ def guarded(x, y, m):
 def test_what_would_raise_gives_nan(y, m):
     x = np.arange(4.0)
     with pytest.raises(ValueError):
-        so.grad(guarded)(x, y, m)
-    gradient, hv = so.value_and_grad(guarded, workspace=True), so.hvp(guarded, workspace=True)
+        derived("grad", guarded, False)(x, y, m)
+    gradient, hv = derived("value_and_grad", guarded), derived("hvp", guarded)
     for derivative, vector in ((gradient, ()), (hv, (x,))):
         out = np.zeros(4)
         derivative(x, *vector, y, m, out, np.zeros(100))
@@ -183,12 +190,12 @@ def test_what_would_raise_gives_nan(y, m):
     assert np.isnan(gradient(x, y, m, np.zeros(4), np.zeros(100)))
     out = np.zeros(4)
     gradient(x, np.ones(4), 4, out, np.zeros(100))
-    assert bits(out) == bits(so.grad(guarded)(x, np.ones(4), 4))
+    assert bits(out) == bits(derived("grad", guarded, False)(x, np.ones(4), 4))
 
 
 def test_arrays_that_do_not_fit_give_nan_and_no_harm():
     x = np.linspace(0.1, 0.9, 9)
-    gradient = so.value_and_grad(heat, workspace=True)
+    gradient = derived("value_and_grad", heat)
     n = gradient.n_workspace(x, 4, 0.1)
     memory, out = np.full(n, 7.0), np.zeros(9)
     assert np.isnan(gradient(x, 4, 0.1, out, memory[: n - 1]))
@@ -198,12 +205,12 @@ def test_arrays_that_do_not_fit_give_nan_and_no_harm():
     assert np.isnan(gradient(x, 4, 0.1, out, memory))
     assert np.isnan(out).all()
     out = np.zeros(9)
-    so.hvp(heat, workspace=True)(x, np.ones(8), 4, 0.1, out, np.zeros(1000))
+    derived("hvp", heat)(x, np.ones(8), 4, 0.1, out, np.zeros(1000))
     assert np.isnan(out).all()
 
 
 def test_arrays_of_another_kind_are_refused():
-    gradient, x = so.grad(heat, workspace=True), np.ones(4)
+    gradient, x = derived("grad", heat), np.ones(4)
     with pytest.raises(TypeError, match="out must be an array of float64"):
         gradient(x, 4, 0.1, np.zeros(4, np.int64), np.zeros(100))
     with pytest.raises(TypeError, match="workspace must be an array of float64 of one axis"):

@@ -4,16 +4,17 @@ import numpy as np
 
 from secondorder.backends.serial import control_numbers
 from secondorder.control import CONTROL, COUNTDOWN, MAX_FUN, N_HVP, SCALE, STOP, STRIDE, Control
-from secondorder.jit import ENTRY, HVP, Native, address_of, compiled, function_at, intp, reference_at, typed
+from secondorder.jit import HVP, Native, address_of, compiled, function_at, intp, reference_at
 from secondorder.krylov import matrices
 from secondorder.status import RUNNING
+from tests import entries
 
 hvp_at, control_at = function_at(HVP), reference_at(CONTROL)
 
 
 def entry(function, result, *arguments):
     """function(hvp, data, control, ...) as Python calls it: the first three by address (hvp_at, control_at)."""
-    return typed(function, result(intp, intp, intp, *arguments), flags=ENTRY)
+    return entries.entry(function, result, intp, intp, intp, *arguments)
 
 
 class Product:
