@@ -363,8 +363,11 @@ def find_method(method):
     name = ALIASES.get(name, name)
     if name in METHODS:
         return name, METHODS[name]
-    from secondorder.update import UPDATE_METHODS  # on use: other methods don't wait for it
+    from secondorder.fits import FITS  # on use: other methods don't wait for these
+    from secondorder.update import UPDATE_METHODS
 
+    if name in FITS:
+        raise ValueError(f"method={method!r} fits residuals: it is for least_squares, or least_squares_batch for many")
     return name, lookup("method", name, METHODS | UPDATE_METHODS)
 
 

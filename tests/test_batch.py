@@ -72,7 +72,7 @@ def test_each_problem_has_the_bits_of_a_single_run(method, workers):
         assert_same(result.problem(i), minimize(objective, x, method=method, options=options, second_order=False))
 
 
-@pytest.mark.parametrize("rule", ["momentum", "sophia"])
+@pytest.mark.parametrize("rule", ["momentum", "sophia", "adam", "lion", "irprop+", "adahessian"])
 def test_update_rules_are_methods_of_a_batch(rule):
     c, options = np.array([1.0, -2.0, np.nan]), {"maxiter": 30}
     result = minimize_batch(bowl, np.ones((3, 2)), (c,), rule, batched=(True,), options=options, workers=2)
@@ -212,6 +212,39 @@ def test_no_problem_and_one_problem():
     assert empty.x.shape == (0, 2)
     assert empty.message.startswith("0 of 0")
     assert minimize_batch(ROSENBROCK_SUM, [[0.0, 0.0]]).success.all()
+    in_python = minimize_batch(ROSENBROCK_SUM.py_func, np.empty((0, 2)), backend="python", second_order="certify")
+    assert in_python.x.shape == (0, 2) and in_python.backend == "python"
+    assert in_python.certificate.index.shape == (0,)
+
+
+def test_a_list_will_do_where_batched_says_that_it_has_an_entry_per_problem():
+    c = [1.0, -2.0]
+    result = minimize_batch(bowl, np.zeros((2, 2)), (c,), "bfgs", batched=(True,))
+    assert np.allclose(result.x[:, 0], c, atol=1e-6)
+
+
+def test_a_problem_is_had_by_its_number_and_no_other_one_exists():
+    result = minimize_batch(ROSENBROCK_SUM, np.zeros((3, 2)))
+    assert np.array_equal(result.problem(-1).x, result.x[2])
+    assert np.array_equal(result.problem((1,)).x, result.x[1])
+    for wrong in (3, (0, 0), "first"):
+        with pytest.raises(IndexError, match="no problem"):
+            result.problem(wrong)
+
+
+def test_results_of_all_kinds_go_through_pickle_and_copies():
+    import copy
+
+    import scipy.optimize  # with it, results are of its class as well
+
+    result = multistart(himmelblau, [[3.0, 2.5], [-3.0, 3.0]], method="bfgs")
+    assert isinstance(result, scipy.optimize.OptimizeResult)
+    for again in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result), copy.copy(result)):
+        assert type(again) is type(result)
+        assert np.array_equal(again.x, result.x)
+        assert isinstance(again.batch, BatchResult)
+        assert np.array_equal(again.batch.problem(1).x, result.batch.x[1])
+        assert again.minima[0].count == result.minima[0].count
 
 
 @njit
@@ -263,17 +296,64 @@ def test_an_exception_ends_its_own_problem_where_that_is_asked_for(backend):
     )
     assert result.status.tolist() == [0, 0, 6, 0, 0, 0]
     assert list(result.errors) == [2]
-    assert "no value for this one" in result.problem(2).message
+    assert isinstance(result.errors[2], ArithmeticError)
+    assert result.problem(2).message == "ArithmeticError: no value for this one"
     assert result.problem(2).reason == "exception"
 
 
-def test_an_exception_carries_what_was_done():
+@pytest.mark.parametrize("backend", ["numba", "python"])
+def test_an_exception_carries_what_was_done(backend):
+    fun = thrower if backend == "numba" else thrower.py_func
+    given = {"batched": (True,), "workers": 1, "backend": backend}
     with pytest.raises(ArithmeticError, match="no value") as caught:
-        minimize_batch(thrower, np.full((6, 1), 0.4), (np.arange(6),), "bfgs", "2-point", batched=(True,), workers=1)
+        minimize_batch(fun, np.full((6, 1), 0.4), (np.arange(6),), "bfgs", "2-point", **given)
     partial = caught.value.optimize_result
+    assert isinstance(partial, BatchResult)
+    assert "minimize_batch" in " ".join(caught.value.__notes__) and len(caught.value.__notes__) == 1
     assert partial.status.tolist() == [0, 0, 6, 98, 98, 98]
     assert np.isnan(partial.fun[3:]).all()
     assert np.allclose(partial.x[:2, 0], [0.0, 1.0])
+
+
+@njit
+def endless_but_for_one(x, g, k):
+    """Raises at k = 0; goes down for ever elsewhere."""
+    if k == 0:
+        raise ArithmeticError("not this one")
+    g[0] = -1.0
+    return -x[0]
+
+
+def test_an_exception_ends_what_other_threads_are_in_the_midst_of():
+    options = {"line_search": "fixed", "initial_step": "constant", "alpha": 1e-9, "maxiter": 10**12, "fmin": -1e300}
+    given = {"method": "gradient-descent", "batched": (True,), "options": options, "workers": 2}
+    with pytest.raises(ArithmeticError) as caught:
+        minimize_batch(Objective(endless_but_for_one), np.ones((2, 1)), (np.arange(2),), **given)
+    assert caught.value.optimize_result.status.tolist() == [6, 98]
+
+
+def broken_bar(done):
+    """A progress function with a fault."""
+    raise KeyError("bar")
+
+
+@pytest.mark.parametrize("backend", ["numba", "python"])
+def test_an_exception_of_progress_carries_what_was_done(backend):
+    given = {"backend": backend, "progress": broken_bar, "workers": 2}
+    with pytest.raises(KeyError, match="bar") as caught:
+        minimize_batch(ROSENBROCK_SUM if backend == "numba" else ROSENBROCK_SUM.py_func, np.ones((3, 2)), **given)
+    assert caught.value.optimize_result.nfev[0] > 0
+
+
+def test_a_time_limit_leaves_problems_in_python_unbegun_as_it_does_compiled_ones():
+    def slow_in_python(x):
+        time.sleep(0.02)
+        return float(x[0] ** 2)
+
+    options = {"time_limit": 0.1}
+    result = minimize_batch(slow_in_python, np.ones((50, 1)), (), "bfgs", "2-point", backend="python", options=options)
+    assert result.status[-1] == 5
+    assert np.isnan(result.fun[-1]) and result.x[-1] == 1.0 and result.nfev[-1] == 0
 
 
 @njit
@@ -375,6 +455,16 @@ def test_progress_counts_the_problems_done():
         ({"args": (np.zeros(3),), "batched": (True, False)}, ValueError, ["batched", "1 args"]),
         ({"args": (np.zeros(4),), "batched": (True,)}, ValueError, ["args[0]", "4 entries", "3 problems"]),
         ({"args": (1.0,), "batched": (True,)}, TypeError, ["args[0]", "array", "1.0"]),
+        ({"args": ([[1.0], []],), "batched": (True,)}, TypeError, ["args[0]", "array of numbers"]),
+        ({"X0": np.ma.masked_invalid([[1.0, np.nan]])}, TypeError, ["X0", "masked", "filled"]),
+        (
+            {"X0": np.zeros(2), "args": (np.ones((3, 1)), np.ones((4, 1)))},
+            ValueError,
+            ["args[0] has 3", "args[1] has 4"],
+        ),
+        ({"method": "levenberg-marquardt"}, ValueError, ["levenberg-marquardt", "least_squares_batch"]),
+        ({"options": [1]}, TypeError, ["options", "dict", "[1]"]),
+        ({"progress": "yes"}, TypeError, ["progress='yes'", "callable"]),
         ({"batched": (1,), "args": (1.0,)}, ValueError, ["batched", "True or False"]),
         ({"workers": 0}, ValueError, ["workers=0", "at least 1"]),
         ({"workers": 1.5}, TypeError, ["workers=1.5", "whole number"]),
@@ -427,6 +517,27 @@ def test_multistart_finds_each_minimum_once_and_counts():
         assert min(np.abs(m.x - minimum).max() for m in result.minima) < 1e-5
     assert result.fun == min(m.fun for m in result.minima)
     assert sorted(m.fun for m in result.minima) == [m.fun for m in result.minima]
+
+
+def test_multistart_gives_the_same_again_for_any_number_of_threads():
+    X = np.random.default_rng(0).uniform(-5.0, 5.0, (20, 2))
+    one, two = (multistart(himmelblau, X, method="bfgs", workers=k) for k in (1, 2))
+    for a, b in zip(one.minima, two.minima, strict=True):
+        assert np.array_equal(a.x, b.x) and np.array_equal(a.starts, b.starts) and a.count == b.count
+
+
+@pytest.mark.parametrize("second_order", ["certify", "escape"])
+def test_multistart_counts_no_saddle_among_minima_where_it_is_asked_to_look(second_order):
+    def wells(x):
+        return (x[0] ** 2 - 1.0) ** 2 + x[1] ** 2
+
+    X = [[0.0, 1.0], [0.5, 0.3], [-0.5, 0.2]]
+    blind = multistart(wells, X, method="newton")
+    assert [m.fun for m in blind.minima][-1] == 1.0  # the saddle
+    seen = multistart(wells, X, method="newton", second_order=second_order)
+    assert len(seen.minima) == 2 and seen.minima[1].fun < 1e-12
+    assert sum(m.count for m in seen.minima) == (2 if second_order == "certify" else 3)
+    assert seen.certificate.verdict == "minimum"
 
 
 def test_multistart_says_so_where_no_start_converges():

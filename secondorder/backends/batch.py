@@ -380,34 +380,38 @@ class Batch:
         limit = self.form.plan.run.time_limit
         deadline = time.monotonic_ns() + int(1e9 * min(limit, 1e9)) if limit < math.inf else 0
         alone = self.n_workers == 1 and progress is None
-        workers = [self.form.worker(self.n, (deadline, int(alone))) for _ in range(self.n_workers)]
+        self.workers = [self.form.worker(self.n, (deadline, int(alone))) for _ in range(self.n_workers)]
         if alone:
-            self.work(workers[0], on_error)
+            self.work(self.workers[0], on_error)
         else:
-            self.share(workers, on_error, progress)
+            self.share(on_error, progress)
         left = self.numbers[:, 0] == RUNNING
         self.numbers[left, 0] = self.queue[HALT]
         return int(self.queue[HALT])
 
-    def share(self, workers, on_error, progress):
+    def share(self, on_error, progress):
         """A thread for each worker; this one waits, shows progress and listens to Ctrl-C."""
-        with concurrent.futures.ThreadPoolExecutor(len(workers), "secondorder") as pool:
-            running = [pool.submit(self.work, worker, on_error) for worker in workers]
+        with concurrent.futures.ThreadPoolExecutor(len(self.workers), "secondorder") as pool:
+            running = []
             try:
+                running += [pool.submit(self.work, worker, on_error) for worker in self.workers]
                 while concurrent.futures.wait(running, 0.05 if progress else 0.2).not_done:
                     if progress is not None:
                         progress(int(self.queue[DONE]))
+                if progress is not None:
+                    progress(int(self.queue[DONE]))
             except KeyboardInterrupt:
-                self.halt(SIGNAL, workers)
-            if progress is not None:
-                progress(int(self.queue[DONE]))
+                self.halt(SIGNAL)
+            except BaseException as error:  # of progress
+                self.first_error = self.first_error or error
+                self.halt(CANCEL)
         for future in running:
             future.result()
 
-    def halt(self, reason, workers):
+    def halt(self, reason):
         """Ask all workers to stop."""
         self.queue[HALT] = reason  # first: a worker looks at it after it has begun a problem
-        for worker in workers:
+        for worker in self.workers:
             worker.space.counts[STOP] = reason
 
     def work(self, worker, on_error):
@@ -433,10 +437,12 @@ class Batch:
             except Exception as error:
                 self.note(worker, error)
                 if on_error == "raise":
-                    self.queue[HALT] = CANCEL
                     self.first_error = self.first_error or error
+                    self.halt(CANCEL)
                     return
                 continue
+            if misuse:
+                self.halt(CANCEL)
             if misuse == OVERRUN:
                 self.first_error = ValueError(
                     f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
