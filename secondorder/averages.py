@@ -14,8 +14,10 @@ References
 [2] Tarvainen, Valpola. Mean teachers are better role models. NIPS 2017. Eq. 1. arXiv:1703.01780
 """
 
+import numpy as np
+
 from secondorder.backends import updates as backend
-from secondorder.schedules import checked
+from secondorder.schedules import checked, whole
 from secondorder.update import check_array, refuse_array
 
 
@@ -62,6 +64,8 @@ class _Average:
         state : AverageState
             Made by `init`, changed in place.
         """
+        if type(x) is not np.ndarray:
+            check_array("x", x)
         if x.shape != state.shape or x.dtype != state.dtype or not x.flags.c_contiguous:
             refuse_array("x", x, state)
         state.k += 1
@@ -98,7 +102,7 @@ class PolyakAverage(_Average):
     """
 
     def __init__(self, start=0):
-        self.start = int(checked("patience", start))
+        self.start = whole("start", start)
 
     def weight(self, k):
         """The share of the k-th array in the average after it."""
@@ -133,8 +137,8 @@ class ExponentialAverage(_Average):
     """
 
     def __init__(self, decay=0.999, debias=False):
-        self.decay, self.debias = checked("end", decay), bool(debias)
-        if not self.decay < 1.0:
+        self.decay, self.debias = checked("decay", decay), bool(debias)
+        if not 0.0 <= self.decay < 1.0:
             raise ValueError(f"decay={decay!r} must be in [0, 1)")
 
     def weight(self, k):
