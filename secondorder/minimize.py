@@ -370,8 +370,8 @@ def find_method(method):
     if method is None:
         method = DEFAULT_METHOD
     if not isinstance(method, str):
-        if isinstance(method, type):
-            raise TypeError(f"method must be an object; it is the class {method.__name__}: write {method.__name__}()")
+        if isinstance(method, type) and hasattr(method, "as_method"):
+            raise TypeError(f"method must be an update; it is the class {method.__name__}: write {method.__name__}()")
         if hasattr(method, "as_method"):
             return method.name, method
         if not hasattr(method, "solve"):
