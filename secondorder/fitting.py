@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from secondorder import control as c
+from secondorder.averages import Average
 from secondorder.backends import updates as backend
 from secondorder.derivatives.row_sums import BEYOND, GUARD, GUARDS, in_data, misfit
 from secondorder.finite_sum import FiniteSum
@@ -21,6 +22,7 @@ from secondorder.status import NOT_FINITE_STEP, RAISED, REASONS, RUNNING, SIGNAL
 from secondorder.update import UPDATE_METHODS, Update, UpdateState
 from secondorder.updates import epochs as e
 from secondorder.updates import subsampled_newton_cg as newton
+from secondorder.updates.averaging import N_LAW
 from secondorder.updates.descent import N_SCHEDULE
 
 AHEAD_BYTES = 2**19  # of a batch that is fetched ahead, at most: two of them fit in a second-level cache of 1 MiB
@@ -33,7 +35,7 @@ NEWTON_OVERLAP = 2  # one row of so many is shared with the next batch: docs/upd
 class Fitted(NamedTuple):
     """What `fit` returns."""
 
-    x: np.ndarray  # (n,) the last point, or, with a validation function, the best of all epochs
+    x: np.ndarray  # (n,) the last point or its average, or, with a validation function, the best of all epochs
     fun: float  # f at x over all rows
     epochs: int  # epochs begun
     steps: int  # steps made
@@ -71,6 +73,7 @@ def fit(
     drop_last=False,
     overlap=None,
     variance_reduction=None,
+    average=None,
     seed=0,
     callback=None,
     progress=False,
@@ -116,6 +119,9 @@ def fit(
         Gradients whose variance goes to 0, for any rule, and made for "sgd": with them a fixed rate leads to the
         minimum. "svrg" [1]: each epoch begins with a gradient of all rows, and each step takes two of its batch.
         "saga" [2]: a table of the last gradient of each row, N x n numbers of 8 bytes, 2 GiB at most, filled at x0.
+    average : PolyakAverage or ExponentialAverage, optional
+        Of the points after each step of an update rule. It is then what validation and the callback get, and x of the
+        result, in place of the noisy last point; the steps are the same.
     seed : int, default 0
         Of the orders; the same seed gives the same bits.
     callback : callable, optional
@@ -176,12 +182,14 @@ def fit(
         raise TypeError(f"callback must be callable; it is {callback!r:.100}")
     if patience and validation is None:
         raise ValueError(f"patience={patience!r} needs validation=, a function of x")
+    if average is not None and not isinstance(average, Average):
+        raise TypeError(f"average must be so.PolyakAverage() or so.ExponentialAverage(); it is {average!r:.100}")
     reduction = e.NONE
     if variance_reduction is not None:
         reduction = lookup("variance_reduction", variance_reduction, e.REDUCTIONS)
     validation = validation_of(validation)
     run = Run(finite_sum, start_vector(x0), steps, numbers)
-    steps.begin(run, overlap, reduction)
+    steps.begin(run, overlap, reduction, average)
     try:
         return run.through(bars(numbers), validation, callback)
     finally:
@@ -278,8 +286,10 @@ class RuleSteps:
         """Rows of a batch unless told otherwise."""
         return FIRST_ORDER_BATCH
 
-    def begin(self, run, overlap, reduction):
+    def begin(self, run, overlap, reduction, average):
         """Arrays for a run."""
+        if average is not None:
+            run.average, run.law = run.x.copy(), np.array(average.law, dtype=np.float64)
         if overlap is not None:
             raise ValueError(f"overlap={overlap!r} is for method='newton-cg'; batches of a rule share no rows")
         x, own, rows = run.x, self.update.own, len(run.order)
@@ -312,6 +322,8 @@ class RuleSteps:
             self.noise,
             self.slow,
             self.anchor,
+            run.average,
+            run.law,
             state._memory,
             run.order,
             run.batch,
@@ -341,8 +353,10 @@ class NewtonSteps:
         """Rows of a batch unless told otherwise."""
         return max(n_rows // NEWTON_BATCHES, FIRST_ORDER_BATCH)
 
-    def begin(self, run, overlap, reduction):
+    def begin(self, run, overlap, reduction, average):
         """Arrays for a run."""
+        if average is not None:
+            raise ValueError(f"average={average!r:.100} is for update rules; 'newton-cg' ends at its last point")
         if reduction != e.NONE:
             raise ValueError("variance_reduction is for update rules; 'newton-cg' takes its batches as they are")
         size, rows = run.size, len(run.order)
@@ -399,6 +413,7 @@ class Run:
         places = [(array.ctypes.data, array.strides[0]) for array in finite_sum.data]
         ahead = numbers.shuffle and size * sum(width for _, width in places) <= AHEAD_BYTES
         self.places = np.array(places if ahead else [], np.int64).reshape(-1)
+        self.average, self.law = np.empty(0), np.zeros(N_LAW)
         self.history = {"loss": [], "seconds": []}
         self.good = x.copy()  # x before the last epoch
         self.best, self.kept, self.since = math.inf, x.copy(), 0  # of validation
@@ -442,10 +457,15 @@ class Run:
             self.whole.check(self.x)
             raise ValueError(BEYOND)
 
+    @property
+    def point(self):
+        """What the run would return now: its average, if it has one, or x."""
+        return self.average if self.average.size else self.x
+
     def epoch(self, k, begun):
         """Make the steps of epoch k; why the run ends with it, as (word, sentence), or None."""
         self.numbers[e.SEED] = (self.options.seed * 1_000_003 + k) % 2**62 if self.options.shuffle else -1
-        before, done = self.x.copy(), self.numbers[e.K]
+        before, done, average = self.x.copy(), self.numbers[e.K], self.average.copy()
         self.history["loss"].append(self() if self.typed.in_python is None else interruptible(self))
         self.history["seconds"].append(time.perf_counter() - begun)
         reason = self.counts[c.STOP]
@@ -455,6 +475,7 @@ class Run:
         if reason == NOT_FINITE_STEP or not np.all(np.isfinite(self.x)):
             # back to a point where f was finite: this epoch's first, if a step was made from there
             self.x[:] = before if self.numbers[e.K] > done else good
+            self.average[:] = average
             return "not finite", f"f or its gradient is nan or infinite in epoch {k + 1}{self.suspect()}"
         return (REASONS[TIME].name, REASONS[TIME].sentence) if reason == TIME else None
 
@@ -467,7 +488,7 @@ class Run:
 
     def judge(self, k, validation):
         """Keep the best x; why the run ends, or None."""
-        score = validation(self.x.copy())
+        score = validation(self.point.copy())
         try:
             score = float(score)
         except (TypeError, ValueError):
@@ -475,7 +496,7 @@ class Run:
         self.history["validation"].append(score)
         if score < self.best:
             self.best, self.since = score, 0
-            self.kept[:] = self.x
+            self.kept[:] = self.point
         else:
             self.since += 1
         if 0 < self.options.patience <= self.since:
@@ -484,7 +505,7 @@ class Run:
 
     def result(self, stopped, message, fun=None):
         """What was reached."""
-        x = self.kept if self.best < math.inf else self.x
+        x = self.kept if self.best < math.inf else self.point.copy()
         history = {name: np.array(values) for name, values in self.history.items()}
         fun = self.whole(x) if fun is None else fun
         return Fitted(x, fun, len(history["loss"]), int(self.numbers[e.K]), stopped, history, message)
@@ -508,7 +529,7 @@ class Run:
 def called_back(callback, k, run):
     """Call it after epoch k; why the run ends, or None."""
     try:
-        callback(k, run.x.copy(), run.history["loss"][-1])
+        callback(k, run.point.copy(), run.history["loss"][-1])
     except StopIteration:
         return REASONS[STOP_ITERATION].name, REASONS[STOP_ITERATION].sentence
     return None

@@ -61,6 +61,7 @@ PARTS = {
     "schedules": {"backends", "updates"},
     "finite_sum": {"backends", "derivatives", "jit"},
     "fitting": {
+        "averages",
         "backends",
         "control",
         "derivatives",
@@ -75,7 +76,7 @@ PARTS = {
         "update",
         "updates",
     },
-    "averages": {"backends", "schedules", "update"},
+    "averages": {"backends", "jit", "schedules", "update", "updates"},
     "chaining": {"minimize", "status"},
     "tuning": {"minimize", "options", "result", "schedules", "update"},
     "update": {"backends", "jit", "options", "schedules", "updates"},

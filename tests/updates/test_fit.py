@@ -361,6 +361,49 @@ def test_data_of_one_and_of_three_arrays():
     assert so.minimize(three, [0.0]).x[0] == pytest.approx(1.5)
 
 
+@pytest.mark.parametrize(
+    "average",
+    [
+        so.PolyakAverage(),
+        so.PolyakAverage(start=7),
+        so.ExponentialAverage(0.9),
+        so.ExponentialAverage(0.9, debias=True),
+    ],
+    ids=["polyak", "polyak from 7", "exponential", "debiased"],
+)
+def test_an_average_of_all_steps_is_what_a_fit_returns(average):
+    w, mean, seen = START.copy(), average.init(START), []
+    for _ in range(3):
+        for begin in range(0, N, 10):
+            w = w - 0.5 * naive_gradient(w, np.arange(begin, min(begin + 10, N)))
+            average.update(w, mean)
+        seen.append(mean.x.copy())
+    how = {"batch_size": 10, "epochs": 3, "shuffle": False, "options": {"lr": 0.5}, "average": average}
+    called = []
+    found = so.fit(RISK, START, "sgd", **how, callback=lambda k, x, loss: called.append(x))
+    assert np.allclose(found.x, seen[-1], rtol=1e-13) and np.allclose(called, seen, rtol=1e-13)
+    assert found.fun == pytest.approx(naive_value(found.x), rel=1e-13)
+    assert found.history["loss"][-1] == so.fit(RISK, START, "sgd", **how | {"average": None}).history["loss"][-1]
+    judged = so.fit(RISK, START, "sgd", **how, validation=RISK)
+    assert np.allclose(judged.history["validation"], [naive_value(x) for x in seen], rtol=1e-13)
+
+
+def test_the_average_of_a_noisy_fit_is_nearer_to_the_minimum():
+    least = so.minimize(RISK, START, method="newton-cg").fun
+    how = {"batch_size": 1, "epochs": 60, "options": {"lr": 0.3}}
+    last = so.fit(RISK, START, "sgd", **how).fun - least
+    assert so.fit(RISK, START, "sgd", **how, average=so.PolyakAverage(start=5 * N)).fun - least < 0.1 * last
+
+
+def test_an_average_of_a_run_that_breaks_down_is_that_of_the_epoch_before():
+    def cliff(x, row):
+        return np.log(1.0 - x[0]) * row
+
+    risk = so.FiniteSum(cliff, np.ones(20))
+    found = so.fit(risk, [0.0], "sgd", batch_size=1, options={"lr": 0.011}, epochs=9, average=so.PolyakAverage())
+    assert found.stopped == "not finite" and np.isfinite(found.x).all() and 0.0 < found.x[0] < 1.0
+
+
 def test_lookahead_works_on_steps():
     found = so.fit(
         RISK, START, so.SGD(lr=0.5, lookahead=2, lookahead_alpha=0.25), batch_size=N, epochs=4, shuffle=False
@@ -384,6 +427,9 @@ def test_lookahead_works_on_steps():
         (lambda: so.fit(term, START), "needs a FiniteSum"),
         (lambda: so.fit(RISK, START, batch_size=0), "batch_size=0 must be at least 1"),
         (lambda: so.fit(RISK, START, epochs=0.5), "epochs=0.5 must be a whole number"),
+        (lambda: so.fit(RISK, START, average="polyak"), r"average must be so.PolyakAverage\(\)"),
+        (lambda: so.fit(RISK, START, average=so.PolyakAverage), r"average must be so.PolyakAverage\(\)"),
+        (lambda: so.fit(RISK, START, "newton-cg", average=so.PolyakAverage()), "average=.* is for update rules"),
         (lambda: so.fit(RISK, START, "bfgs"), r"method='bfgs' is no stochastic method: minimize\(finite_sum, x0"),
         (lambda: so.fit(RISK, START, "adamm"), "did you mean 'adam'"),
         (lambda: so.fit(RISK, START, batch_size="64"), "batch_size='64' must be a whole number"),
