@@ -1,9 +1,12 @@
 """FiniteSum: the mean of a term over the rows of data, as an objective of every method and of `fit`."""
 
+import inspect
+
 import numpy as np
 
 from secondorder.backends import threads
 from secondorder.derivatives.row_sums import RowSum, nothing
+from secondorder.jit import plain
 
 MAX_ARRAYS = 3
 SHARED = 1_000_000  # numbers of data from which threads take part: then a pass takes half a millisecond and more
@@ -45,9 +48,36 @@ def mean_over_three(term, regularizer):
     return mean
 
 
-def float64_of(array):
-    """The array, in float64 if it holds other floats."""
-    return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype != np.float64 else array
+def array_of(given, k, several):
+    """Array k of the data, contiguous, in float64 if it holds other floats, or an error with its number."""
+    which = f"array {k + 1} of data" if several else "data"
+    if np.ma.is_masked(given):
+        raise TypeError(
+            f"{which} is a masked array with masked elements; leave such rows out, or let the term skip them"
+        )
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise ValueError(f"{which} is no array: {error}. Several arrays come as a tuple: (X, y)") from error
+    if array.dtype.kind not in "fiub":
+        dense = "; take its toarray()" if hasattr(given, "toarray") else ""
+        raise TypeError(f"{which} must be an array of real numbers; its type is {array.dtype}{dense}")
+    if array.ndim == 0:
+        raise ValueError(f"{which} has no rows, it is the number {array}; let the term capture it instead")
+    kind = np.float64 if array.dtype.kind == "f" else array.dtype.newbyteorder("=")
+    return np.ascontiguousarray(array, kind)
+
+
+def check_takes(name, function, count, what):
+    """TypeError unless the function can be called with so many arguments."""
+    try:
+        signature = inspect.signature(plain(function))
+    except (TypeError, ValueError):  # builtins have none
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError as error:
+        raise TypeError(f"{name}{signature} must take {count} arguments, {what}: {error}") from None
 
 
 class FiniteSum:
@@ -72,7 +102,7 @@ class FiniteSum:
     Raises
     ------
     TypeError, ValueError
-        If the term is no function, or the data are no arrays of one first length.
+        If the term is no function of x and a row of each array, or the data are no arrays of one first length.
 
     Examples
     --------
@@ -101,16 +131,21 @@ class FiniteSum:
         data = data if isinstance(data, tuple) else (data,)
         if not 1 <= len(data) <= MAX_ARRAYS:
             raise ValueError(f"data must be one to {MAX_ARRAYS} arrays; there are {len(data)}")
-        self.data = tuple(float64_of(np.ascontiguousarray(array)) for array in data)
-        for array in self.data:
-            if array.dtype.kind not in "fiub" or array.ndim == 0:
-                raise TypeError(f"data must be arrays of real numbers with rows; one has type {array.dtype}")
-        lengths = {len(array) for array in self.data}
-        if len(lengths) != 1 or 0 in lengths:
-            raise ValueError(f"the arrays of data must have the same first length, at least 1; they have {lengths}")
+        self.data = tuple(array_of(array, k, len(data) > 1) for k, array in enumerate(data))
+        lengths = [len(array) for array in self.data]
+        if len(set(lengths)) != 1 or 0 in lengths:
+            shown = ", ".join(map(str, lengths))
+            raise ValueError(f"the arrays of data must have the same first length, at least 1; they have {shown}")
+        check_takes("term", term, 1 + len(data), f"x and a row of each array of data, which are {len(data)}")
+        if regularizer is not None:
+            check_takes("regularizer", regularizer, 1, "x")
         make = (mean_over_one, mean_over_two, mean_over_three)[len(data) - 1]
         self.term, self.regularizer = term, nothing if regularizer is None else regularizer
         self.function = make(term, self.regularizer)
+
+    def __repr__(self):
+        shapes = ", ".join(str(array.shape) for array in self.data)
+        return f"FiniteSum({getattr(self.term, '__name__', self.term)}, data of shape {shapes})"
 
     def __len__(self):
         return len(self.data[0])
@@ -119,7 +154,9 @@ class FiniteSum:
         """The arguments of `function` beside x: the data and a batch, an array of int64 as in `updates.epochs`."""
         return (*self.data, batch)
 
-    def as_objective(self):
+    def as_objective(self, args=()):
         """(function, args) of the full batch; with threads where they help and are safe, which changes no bit."""
+        if type(args) is not tuple or args:
+            raise ValueError(f"args={args!r:.100} beside {self!r}, whose data are its arguments; leave args out")
         shared = sum(array.size for array in self.data) >= SHARED and threads.useful()
         return RowSum(self.term, self.regularizer, len(self.data), shared), self.data

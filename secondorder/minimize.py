@@ -19,6 +19,8 @@ import numpy as np
 from secondorder import control as c
 from secondorder.backends import serial
 from secondorder.derivatives import in_python
+from secondorder.derivatives.row_sums import RowSum, in_data
+from secondorder.derivatives.row_sums import misfit as misfit_of
 from secondorder.derivatives.trampolines import copied
 from secondorder.jit import HVP, address_of, compiled
 from secondorder.line_searches import LINE_SEARCHES
@@ -31,6 +33,7 @@ from secondorder.status import (
     CONVERGED,
     GTOL,
     NO_DECREASE,
+    NOT_FINITE,
     PRECISION,
     RAISED,
     REASONS,
@@ -150,7 +153,7 @@ def minimize(
     # 1 the arguments
     x = start_vector(x0)
     if hasattr(fun, "as_objective"):  # a FiniteSum, which has its own arguments
-        fun, args = fun.as_objective()
+        fun, args = fun.as_objective(args)
     if type(args) is not tuple:
         args = (args,)
     if constraints or (bounds is not None and not unbounded(bounds)):
@@ -197,11 +200,18 @@ def minimize(
 
         # 5 the result, while the workspace is still this call's
         result = result_of(run, reason, begun)
+        if result.status == NOT_FINITE and isinstance(fun, RowSum):
+            result.message += in_data(args)
     except BaseException as error:
         run.recover()
         result = result_of(run, RAISED, begun, f"{type(error).__name__}: {error}")
         if plan.run.on_error == "return" and isinstance(error, Exception):
             return result
+        if result.nfev <= 1 and isinstance(fun, RowSum) and isinstance(error, Exception):
+            misfit = misfit_of(fun, args, run.x)
+            if misfit is not None:
+                attach(misfit, result)
+                raise misfit from error
         attach(error, result)
         raise
     finally:
@@ -349,18 +359,25 @@ def examination(module, options, second_order):
     return Examination(module, options, second_order != "certify")
 
 
+def method_name(method):
+    """A method's name as the tables have it."""
+    name = method.lower().replace("_", "-")
+    return ALIASES.get(name, name)
+
+
 def find_method(method):
     """(name, module) of a method given by name, alias or as a module."""
     if method is None:
         method = DEFAULT_METHOD
     if not isinstance(method, str):
+        if isinstance(method, type) and hasattr(method, "as_method"):
+            raise TypeError(f"method must be an update; it is the class {method.__name__}: write {method.__name__}()")
         if hasattr(method, "as_method"):
             return method.name, method
         if not hasattr(method, "solve"):
             raise TypeError(f"method must be a name, an update or a module with solve(); it is {method!r:.200}")
         return method.__name__.rpartition(".")[2].replace("_", "-"), method
-    name = method.lower().replace("_", "-")
-    name = ALIASES.get(name, name)
+    name = method_name(method)
     if name in METHODS:
         return name, METHODS[name]
     from secondorder.fits import FITS  # on use: other methods don't wait for these

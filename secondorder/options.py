@@ -41,6 +41,9 @@ SCIPY_NAMES = {
     "xrtol": "xtol",
 }
 
+# What other libraries call options of update rules by: not taken, but understood.
+OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps", "b1": "beta1", "b2": "beta2", "betas": "beta1"}
+
 FIT_NAMES = {"max_nfev": "maxfev"}  # of scipy's least_squares
 
 SELECTORS = ("line_search", "initial_step")
@@ -120,7 +123,9 @@ def parse_search(module, searches, options):
 def refuse_unknown(names, known, method, options):
     """ValueError for the first of the names in options that mean nothing to the method."""
     for name in names:
-        close = difflib.get_close_matches(str(name), known, 1)
+        close = (
+            [OTHER_NAMES[name]] if OTHER_NAMES.get(name) in known else difflib.get_close_matches(str(name), known, 1)
+        )
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ValueError(
             f"option {name!r} (= {options[name]!r:.50}) is not known to method {method!r}; "
@@ -145,7 +150,9 @@ def parse_fit(method, module, options):
 
 
 def lookup(argument, name, table):
-    """table[name], or a ValueError that names what there is."""
+    """table[name], or an error that names what there is."""
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}={name!r:.100} must be one of the names {', '.join(table)}")
     key = name.lower()
     if key in table:
         return table[key]
@@ -170,7 +177,7 @@ def check(cls, given):
             checked[name] = value  # not compiled, it is its own address
             continue
         try:
-            number = kind(value)
+            number = kind(None if isinstance(value, (str, bytes)) else value)  # float("0.1") would be one
         except (TypeError, ValueError, OverflowError):
             raise TypeError(f"option {name}={value!r} must be {_article(kind)}") from None
         if kind is not float and number != value:

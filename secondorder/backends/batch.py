@@ -445,7 +445,7 @@ class Batch:
                 self.halt(CANCEL)
             if misuse == OVERRUN:
                 self.first_error = ValueError(
-                    f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
+                    f"the gradient was written past the end of x, which has length {self.n}: does fun take more?"
                 )
             elif misuse:
                 self.first_error = serial.WroteX()

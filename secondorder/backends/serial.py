@@ -132,7 +132,7 @@ _solver_with_hess_at = function_at(solver_signature(ANY, HESS))
 _options_at, _search_options_at, _control_at = reference_at(ANY), reference_at(SEARCH_OPTIONS), reference_at(CONTROL)
 _program_at, _scratch_at = loader(tuple_type(intp, intp, intp, intp)), loader(tuple_type(matrix, vector))
 
-GUARD = -6.02214076e23  # what stands behind g while the first gradient is computed
+GUARD = 6.02214076e-300  # what stands behind g while the first gradient is computed; any sum with it shows
 GUARDS = 8
 
 # |g(x0)| outside these bounds: f and g are scaled by a power of two, so that their squares neither over- nor underflow.
@@ -461,7 +461,7 @@ class Run:
         if reason == RAISED:
             if counts[MISUSE] == OVERRUN:
                 raise ValueError(
-                    f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
+                    f"the gradient was written past the end of x, which has length {self.n}: does fun take more?"
                 )
             raise WroteX
         self.collect()
