@@ -51,6 +51,7 @@ PARTS = {
         "escapes",
         "fits",
         "jit",
+        "krylov",
         "line_searches",
         "linalg",
         "result",

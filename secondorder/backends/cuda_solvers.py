@@ -35,7 +35,9 @@ from secondorder.control import (
     F,
     value_and_gradient,
 )
-from secondorder.jit import full_name, is_compiled, plain
+from secondorder.jit import compiled, entry_point, f8, full_name, intp, is_compiled, plain, vector
+from secondorder.krylov import lanczos as lanczos_kernel
+from secondorder.krylov.lanczos import RITZ, Ritz
 from secondorder.linalg import chunks
 from secondorder.linalg.random_vector import FACTOR_1, FACTOR_2, MODULUS_1, MODULUS_2, jump
 from secondorder.status import CONVERGED, REASONS
@@ -108,6 +110,55 @@ JIT = {  # what jit has as intrinsics, which have no Python
 }
 
 
+# --------------------------------------------------------------------------- what Lanczos does to numbers, compiled
+
+
+def run_wanted_error(alpha, beta, steps, n_smallest, n_largest, d, e, last):
+    """`lanczos.wanted_error`, for Python."""
+    return lanczos_kernel.wanted_error(alpha, beta, steps, n_smallest, n_largest, d, e, last)
+
+
+def run_ritz_pairs(end, steps, norm, most, memory):
+    """`lanczos.ritz_pairs`, for Python."""
+    found = lanczos_kernel.ritz_pairs(end, steps, norm, most, memory)
+    smallest, largest = found.smallest, found.largest
+    return found.end, found.steps, smallest, largest, found.smallest_error, found.largest_error, found.norm
+
+
+SIGNATURES = {
+    run_wanted_error: f8(vector, vector, intp, intp, intp, vector, vector, vector),
+    run_ritz_pairs: RITZ(intp, intp, f8, intp, vector),
+}
+
+
+@functools.cache
+def on_host(function):
+    """One of them, as Python calls it."""
+    return entry_point(compiled(function, SIGNATURES[function], "entry"))
+
+
+def verbs_by_name(verbs):
+    """What takes the place of which function of ours that works on vectors."""
+    names = "dot", "distance2", "norm_inf", "axpby", "axpy", "axpy_dot", "copy", "scale", "fill", "divide"
+    table = {f"secondorder.linalg.vectors.{name}": getattr(verbs, name) for name in names}
+    return table | {
+        "secondorder.control.axpy": lambda a, x, y, out, control: verbs.axpy(a, x, y, out),
+        "secondorder.control.dot": lambda x, y, control: verbs.dot(x, y),
+        "secondorder.control.move": verbs.move,
+        "secondorder.line_searches.memory.change2": verbs.distance2,
+        "secondorder.methods.region.same": verbs.same,
+        "secondorder.subproblems.preconditioner.weighted": verbs.weighted,
+        "secondorder.subproblems.preconditioner.learn_from": verbs.learn_from,
+        "secondorder.krylov.conjugate_gradients.three_products": verbs.three_products,
+        "secondorder.krylov.conjugate_gradients.take_step": verbs.step_of_cg,
+        "secondorder.krylov.minres.take_step": verbs.step_of_minres,
+        "secondorder.krylov.lanczos.orthogonalize": verbs.orthogonalize,
+        "secondorder.krylov.lanczos.wanted_error": lambda *given: on_host(run_wanted_error)(*given),
+        "secondorder.krylov.lanczos.ritz_pairs": lambda *given: Ritz(*on_host(run_ritz_pairs)(*given)),
+        "secondorder.jit.call_product": call_product,
+    }
+
+
 class Rows:
     """Vectors of length n on the device, made when they are first asked for: few runs need all that they may."""
 
@@ -178,21 +229,10 @@ class Run:
 
     def verbs_by_name(self):
         """What takes the place of which function of ours."""
-        verbs = self.verbs
-        names = "dot", "distance2", "norm_inf", "axpby", "axpy", "axpy_dot", "copy", "scale", "fill", "divide"
-        table = {f"secondorder.linalg.vectors.{name}": getattr(verbs, name) for name in names}
-        return table | {
-            "secondorder.control.axpy": lambda a, x, y, out, control: verbs.axpy(a, x, y, out),
-            "secondorder.control.dot": lambda x, y, control: verbs.dot(x, y),
-            "secondorder.control.move": verbs.move,
-            "secondorder.line_searches.memory.change2": verbs.distance2,
-            "secondorder.methods.region.same": verbs.same,
+        return verbs_by_name(self.verbs) | {
             "secondorder.methods.l_bfgs._change_at": lambda address: self.change,
             "secondorder.methods.l_bfgs._combine_at": lambda address: self.combine,
-            "secondorder.subproblems.preconditioner.weighted": verbs.weighted,
-            "secondorder.subproblems.preconditioner.learn_from": verbs.learn_from,
             "secondorder.subproblems.perturbation.in_ball": self.in_ball,
-            "secondorder.jit.call_product": call_product,
         }
 
     def change(self, work, *arguments):

@@ -3,12 +3,9 @@
 Run as simulated.py is.
 """
 
-import threading
-
 import numpy as np
 import pytest
 from numba import config, cuda
-from numba.cuda.cudadrv.devicearray import FakeCUDAArray
 
 import secondorder as so
 from secondorder.device import ON_DEVICE
@@ -93,19 +90,7 @@ def test_two_runs_have_the_same_bits(method):
 
 
 @pytest.mark.parametrize("method", ON_DEVICE)
-def test_no_entry_of_a_vector_goes_to_the_host_alone(method, monkeypatch):
-    main = threading.main_thread()  # kernels run in threads of their own
-
-    def guarded(of_array):
-        def method(array, index, *value):
-            whole = isinstance(index, slice | tuple)
-            assert whole or threading.current_thread() is not main, "an entry, from the host"
-            return of_array(array, index, *value)
-
-        return method
-
-    for name in ("__getitem__", "__setitem__"):
-        monkeypatch.setattr(FakeCUDAArray, name, guarded(getattr(FakeCUDAArray, name)))
+def test_no_entry_of_a_vector_goes_to_the_host_alone(method, whole_arrays_only):
     assert there(method, maxiter=3).nit == 3
 
 

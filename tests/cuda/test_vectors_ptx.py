@@ -19,8 +19,8 @@ from tests.cuda.ptx import ARCHITECTURES, COLUMNS, missing, ptx, resources, tabl
 TABLE = pathlib.Path(__file__).with_name("vectors.csv")
 NUMBERS = {"float32": types.float32, "float64": types.float64}
 ENTRYWISE = {
-    "axpby": "avavv", "axpy": "avvv", "copy": "vv", "scale": "avv", "fill": "av", "divide": "vvv", "towards": "nvv",
-    "random_normal": "iiiiav", "learn": "aaavvv",
+    "axpby": "avavv", "axpy": "avvv", "copy": "vv", "scale": "avv", "fill": "av", "divide": "vvv", "multiply": "vvv",
+    "towards": "nvv", "random_normal": "iiiiav", "learn": "aaavvv", "step_of_minres": "vaavaavv",
 }  # fmt: skip
 SUMS = ["dot", "distance2", "largest", "largest_difference", "triple"]
 OVER_ROWS = ["products", "fold", "combine"]
