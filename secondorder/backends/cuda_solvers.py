@@ -185,17 +185,18 @@ class Rows:
 class Run:
     """One call of a solver on the device: its arrays, its control block, and the call itself.
 
-    functions: fun_grad(x, g) -> f and hvp(x, v, out) or None, over arrays of numba.cuda.
+    functions: fun_grad(x, g) -> f and hvp(x, v, out) or None, over arrays of numba.cuda. dtype: of these arrays, if not
+    that of x0.
     """
 
     backend = "cuda"
 
-    def __init__(self, name, module, parsed, functions, x0, stream, callback=None):
+    def __init__(self, name, module, parsed, functions, x0, stream, callback=None, dtype=None):
         self.name, self.module, self.parsed, self.run = name, module, parsed, parsed.run
         self.stream = stream_of(stream)
         given = x0 if isinstance(x0, np.ndarray) else flat("x0", device_array_of("x0", x0))
         self.n = n = int(given.shape[0])
-        self.dtype = given.dtype if given.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        self.dtype = dtype or (given.dtype if given.dtype in (np.float32, np.float64) else np.dtype(np.float64))
         rows = module.n_work(n, parsed.method)
         self.verbs = Verbs(n, self.stream, sums=rows + 4)
         self.x = self.new()
