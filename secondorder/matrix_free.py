@@ -424,7 +424,7 @@ class System:
     """A linear system with its checked arguments."""
 
     def __init__(self, A, b, x0, args, M, rtol, atol, maxiter, stream):
-        home = home_of("b", b, stream)
+        home = home_of("b", b, stream if stream is not None else getattr(A, "stream", None))
         self.b, self.vectors, self.products = home.vector("b", b), home.vectors, home.products(A, args)
         self.inverse = home.inverse(M) if M is not None else None
         self.x = self.vectors.zeros() if x0 is None else self.vectors.scaled(1.0, home.vector("x0", x0))
@@ -573,7 +573,7 @@ def lanczos(A, k=1, which="smallest", *, args=(), n=None, v0=None, seed=0, rtol=
         The size of A, for a callable A without v0.
     v0 : array_like, shape (n,), optional
         The first vector; random if not given. It must not be orthogonal to the vectors that are looked for. If it is
-        float64 on a CUDA device, all vectors are, and A is a function as in `cg`.
+        float64 on a CUDA device, all vectors are, and A is a function as in `cg`. (A Hessian there needs no v0.)
     seed : int
         Of the random vectors.
     rtol : float
@@ -599,8 +599,12 @@ def lanczos(A, k=1, which="smallest", *, args=(), n=None, v0=None, seed=0, rtol=
     """
     if which not in WHICH:
         raise ValueError(f"which={which!r} is not known; it is one of {', '.join(map(repr, WHICH))}")
+    if stream is None:
+        stream = getattr(A, "stream", None)  # that of a Hessian on a device
     if v0 is not None:
         home = home_of("v0", v0, stream)
+    elif getattr(A, "backend", None) == "cuda":
+        home = There("A", A.x, stream)
     elif stream is not None:
         raise ValueError(f"stream={stream!r:.100} is for vectors on a CUDA device: v0 would have to be there")
     else:

@@ -29,8 +29,19 @@ class Operator:
 
     data, size, backend = 0, 1.0, "cuda"
 
-    def __init__(self, hvp, x=None):
-        self.hvp, self.x = hvp, x
+    def __init__(self, hvp, x=None, stream=None):
+        self.hvp, self.x, self.stream = hvp, x, stream
+
+    @property
+    def shape(self):
+        """(n, n), of a Hessian."""
+        return self.x.shape[0], self.x.shape[0]
+
+    def __matmul__(self, v):
+        """The product of a Hessian with a vector on the device, as a new one."""
+        out = cuda.device_array(self.x.shape[0], np.float64, stream=stream_of(self.stream))
+        self.hvp(self.x, vector("v", v, self.x.shape[0]), out, self.data)
+        return out
 
     def point(self, n):
         """What a product gets for x."""

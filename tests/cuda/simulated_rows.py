@@ -111,6 +111,21 @@ def test_a_row_where_the_term_raises_makes_f_nan(one_warp):
     assert so.minimize_on_device(total, np.ones(1)).status == 3
 
 
+def test_systems_and_eigenvalues_of_its_hessian_are_those_of_the_cpu(one_warp):
+    total, x = SUMS["two arrays and a regularizer"]
+    here, there = so.hessian_at(total, x), so.hessian_at(total, cuda.to_device(x), stream=cuda.stream())
+    v = np.array([1.0, 2.0, -1.0])
+    np.testing.assert_allclose((there @ cuda.to_device(v)).copy_to_host(), here @ v, rtol=1e-12)
+    assert (there.shape, there.backend) == (here.shape, "cuda")
+    np.testing.assert_allclose(so.cg(there, cuda.to_device(v)).x.copy_to_host(), so.cg(here, v).x, rtol=1e-7)
+    found, expected = so.lanczos(there, 2), so.lanczos(here, 2)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-10)
+    with pytest.raises(ValueError, match="A is a Hessian at a point of 3 numbers; vectors have 2"):
+        so.cg(there, cuda.to_device(np.ones(2)))
+    with pytest.raises(TypeError, match="takes a FiniteSum and nothing else"):
+        so.hessian_at(decay, cuda.to_device(np.ones(2)), (1.0,))
+
+
 def test_lanes_share_what_memory_there_may_be():
     most = cuda_rows.LANES
     assert cuda_rows.lanes_for(1, 10) == 32
