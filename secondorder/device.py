@@ -14,7 +14,7 @@ import numpy as np
 from secondorder.backends import is_on_device
 from secondorder.control import GNORM, N_FUN, N_ITER, STOP, F
 from secondorder.line_searches import LINE_SEARCHES
-from secondorder.minimize import attach, find_method, result_of
+from secondorder.minimize import attach, find_method, looks_asked, result_of
 from secondorder.options import parse
 from secondorder.result import OptimizeResult
 from secondorder.status import STOP_ITERATION
@@ -24,7 +24,17 @@ ON_DEVICE = ("gradient-descent", "perturbed-gd", "cg", "l-bfgs", "newton-cg", "t
 
 
 def minimize_on_device(
-    fun_grad, x0, args=(), method="l-bfgs", *, hvp=None, tol=None, options=None, callback=None, stream=None
+    fun_grad,
+    x0,
+    args=(),
+    method="l-bfgs",
+    *,
+    hvp=None,
+    tol=None,
+    options=None,
+    second_order=None,
+    callback=None,
+    stream=None,
 ):
     """Minimize one function of many variables with everything on a CUDA device.
 
@@ -53,6 +63,10 @@ def minimize_on_device(
         As in `minimize`: the option gtol.
     options : dict, optional
         As in `minimize`, without ``disp``, ``on_error`` and functions of the user's.
+    second_order : bool, "certify" or "escape", optional
+        As in `minimize`, with all escapes, in float64 only. The least curvature is found by Lanczos' method for any
+        number of variables, whose basis takes 41 vectors or so at the end of a run; no Newton step is taken. Default:
+        "escape" for "newton-cg" and "trust-ncg" in float64, else False.
     callback : callable, optional
         ``callback(intermediate_result)`` after each iteration, with x on the device (the run's own array), fun, nit and
         optimality; StopIteration ends the run.
@@ -133,7 +147,9 @@ def minimize_on_device(
 
     # 3 the backend
     notify = None if callback is None else notifier(callback)
-    run = cuda_solvers.Run(name, module, parsed, functions, x0, stream, notify, dtype)
+    number = dtype or (cuda.device_array_of("x0", x0) if is_on_device(x0) else x0).dtype
+    examine = examination(module, parsed.run, second_order, number)
+    run = cuda_solvers.Run(name, module, parsed, functions, x0, stream, notify, examine, dtype)
     about(run, "exact" if of_rows else "given")
     try:
         reason = run()
@@ -187,6 +203,20 @@ def rows_there(finite_sum, x0, stream):
     return cuda_rows.RowMean(finite_sum.term, finite_sum.regularizer, finite_sum.data, int(x0.shape[0]), stream)
 
 
+def examination(module, options, second_order, dtype):
+    """How points where runs end are looked at, or None."""
+    asked = looks_asked(module, second_order)
+    if dtype == np.float32:
+        if second_order not in (None, False):
+            raise ValueError(f"second_order={second_order!r} needs x0 in float64: rounding in float32 hides curvature")
+        return None
+    if asked is False:
+        return None
+    from secondorder.backends import cuda_saddle
+
+    return cuda_saddle.Examination(module, options, asked != "certify")
+
+
 def notifier(callback):
     """What the solver calls after each iteration."""
 
@@ -210,14 +240,19 @@ def notifier(callback):
 def about(run, derivatives):
     """Give a run on a device the names that `result_of` reads."""
     second = None
-    if "hvp" in run.module.NEEDS:
+    if "hvp" in run.module.NEEDS or run.examine is not None:
         second = "differences of gradients" if run.hvp is None else "exact" if derivatives == "exact" else None
     run.plan = types.SimpleNamespace(
         name=run.name,
         module=run.module,
         run=run.parsed.run,
-        examine=None,
+        examine=run.examine,
         perturbs=getattr(run.module, "PERTURBS", False),
     )
-    run.typed = types.SimpleNamespace(derivatives=derivatives, backend="cuda", second_derivatives=second)
+    run.typed = types.SimpleNamespace(
+        derivatives=derivatives,
+        backend="cuda",
+        second_derivatives=second,
+        gradients_per_product=2 if run.hvp is None else 0,
+    )
     run.extra_fields = run.certificate = None

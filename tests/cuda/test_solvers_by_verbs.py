@@ -11,6 +11,7 @@ from numba import cuda
 
 import secondorder as so
 from secondorder.device import ON_DEVICE
+from secondorder.escapes import ESCAPES
 
 
 class NumPyVerbs:
@@ -116,7 +117,7 @@ class NumPyVerbs:
 def without_device(monkeypatch):
     """The backend on vectors of NumPy."""
     from secondorder.backends import cuda as backend
-    from secondorder.backends import cuda_krylov, cuda_solvers
+    from secondorder.backends import cuda_krylov, cuda_saddle, cuda_solvers
 
     def device_array(n, dtype, stream):
         return np.full(n, np.nan, dtype)
@@ -128,7 +129,9 @@ def without_device(monkeypatch):
         monkeypatch.setattr(module, "cuda", arrays)
     monkeypatch.setattr(cuda_krylov, "device_array_of", lambda name, value: np.asarray(value))
     monkeypatch.setattr(cuda_krylov, "flat", lambda name, array: array)
-    monkeypatch.setattr(cuda_krylov, "free_memory", lambda: np.inf)
+    monkeypatch.setattr(cuda_saddle, "cuda", arrays)
+    for module in (cuda_krylov, cuda_saddle):
+        monkeypatch.setattr(module, "free_memory", lambda: np.inf)
 
 
 class There(np.ndarray):
@@ -176,7 +179,7 @@ def test_a_run_takes_the_steps_of_the_compiled_method(without_device, method, n)
     compiled = so.minimize(
         so.Objective(fun_grad, hvp=hvp), x0, (10.0,), method, options=options, second_order=False
     )  # fmt: skip
-    found = so.minimize_on_device(fun_grad, x0, (10.0,), method, hvp=hvp, options=options)
+    found = so.minimize_on_device(fun_grad, x0, (10.0,), method, hvp=hvp, options=options, second_order=False)
     for name in ("status", "nit", "nfev", "njev", "nhev", "nrestart", "nskip"):
         assert found[name] == compiled[name], name
     np.testing.assert_allclose(found.x, compiled.x, rtol=1e-7)
@@ -269,3 +272,53 @@ def test_lanczos_takes_the_steps_of_the_compiled_kernel(without_device, which, k
     assert (found.reason, found.n_products) == (compiled.reason, compiled.n_products)
     np.testing.assert_allclose(found.values, compiled.values, rtol=1e-10)
     np.testing.assert_allclose(np.abs(compiled.vectors.T @ found.vectors), np.eye(found.values.size), atol=1e-6)
+
+
+def wave(x, g):
+    """A saddle at 0, of which half of all directions lead down; minima beside it."""
+    curvature = np.linspace(-5.0, 4.0, x.size)
+    g[:] = curvature * x + x * x * x
+    return 0.5 * np.sum(curvature * x * x) + 0.25 * np.sum(x * x * x * x)
+
+
+def wave_product(x, v, out):
+    """Products with its Hessian."""
+    out[:] = (np.linspace(-5.0, 4.0, x.size) + 3.0 * x * x) * v
+
+
+def of_certificate(result):
+    """What its certificate says, but for the direction."""
+    return [value for name, value in result.certificate._asdict().items() if name != "direction"]
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+@pytest.mark.parametrize("method", ["newton-cg", "l-bfgs"])
+def test_a_saddle_is_left_as_by_the_compiled_method(without_device, method, escape):
+    x0, given = np.zeros(30), {"options": {"escape": escape, "gtol": 1e-6, "maxiter": 100}, "second_order": "escape"}
+    compiled = so.minimize(so.Objective(wave, hvp=wave_product), x0, method=method, **given)
+    found = so.minimize_on_device(wave, x0, method=method, hvp=wave_product, **given)
+    assert found.nescape == compiled.nescape >= 1
+    for name in ("status", "nit", "nfev", "njev", "nhev"):
+        assert found[name] == compiled[name], name
+    np.testing.assert_allclose(found.x, compiled.x, rtol=1e-5, atol=1e-5)
+    for value, expected in zip(of_certificate(found), of_certificate(compiled)):
+        assert value == (pytest.approx(expected, rel=1e-4, abs=1e-9) if isinstance(expected, float) else expected)
+
+
+def test_a_saddle_is_told_where_it_is_not_left(without_device):
+    given = {"method": "trust-ncg", "second_order": "certify"}
+    compiled = so.minimize(so.Objective(wave, hvp=wave_product), np.zeros(30), **given)
+    found = so.minimize_on_device(wave, np.zeros(30), **given)
+    assert (found.status, found.reason, found.success) == (compiled.status, compiled.reason, False)
+    assert found.certificate.verdict == "saddle"
+    assert found.certificate.lambda_min == pytest.approx(-5.0, abs=0.5)
+    assert found.njev == 1 + 2 * found.certificate.n_products, "products are differences of gradients"
+    v = found.certificate.direction
+    assert v @ (np.linspace(-5.0, 4.0, 30) * v) == pytest.approx(found.certificate.lambda_min, rel=1e-6)
+
+
+def test_curvature_is_not_looked_for_in_float32(without_device):
+    x0 = np.zeros(30, np.float32)
+    assert so.minimize_on_device(wave, x0, method="newton-cg").success, "a saddle, but who knows"
+    with pytest.raises(ValueError, match="needs x0 in float64"):
+        so.minimize_on_device(wave, x0, method="newton-cg", second_order="escape")
