@@ -346,17 +346,23 @@ def make_plan(method, tol, options, second_order=None):
     return plan
 
 
-def examination(module, options, second_order):
-    """How points where runs end are looked at, or None."""
+def looks_asked(module, second_order):
+    """Are points where runs end looked at? False or one of SECOND_ORDER."""
     if second_order not in (None, True, False, *SECOND_ORDER):
         raise ValueError(f"second_order={second_order!r} must be True, False or one of {', '.join(SECOND_ORDER)}")
     if second_order is None:
         second_order = "hvp" in module.NEEDS or "hess" in module.NEEDS
-    if second_order is False:
+    return SECOND_ORDER[-1] if second_order is True else second_order
+
+
+def examination(module, options, second_order):
+    """How points where runs end are looked at, or None."""
+    asked = looks_asked(module, second_order)
+    if asked is False:
         return None
     from secondorder.backends.saddle import Examination  # on use: first-order methods don't wait for it
 
-    return Examination(module, options, second_order != "certify")
+    return Examination(module, options, asked != "certify")
 
 
 def method_name(method):

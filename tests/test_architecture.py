@@ -51,6 +51,7 @@ PARTS = {
         "escapes",
         "fits",
         "jit",
+        "krylov",
         "line_searches",
         "linalg",
         "result",
@@ -124,7 +125,7 @@ PARTS = {
         "status",
     },
     "certificate": {"control", "minimize", "result", "status", "subproblems"},
-    "operators": {"derivatives", "jit", "krylov", "objective"},
+    "operators": {"backends", "derivatives", "jit", "krylov", "objective"},
     "matrix_free": {"backends", "control", "jit", "krylov", "linalg", "minimize", "operators", "status"},
     "least_squares": {
         "backends",

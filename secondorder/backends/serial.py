@@ -433,6 +433,11 @@ class Run:
         self._handle = None
         self.extra_fields = self.certificate = None
 
+    @property
+    def n_rows(self):
+        """Rows of `work`."""
+        return self.space.sizes[0]
+
     def watch(self, options, typed):
         """Set what is looked at while the solver runs: signals, the clock; and the trace."""
         if typed.in_python is None and threading.get_ident() == _MAIN:

@@ -31,7 +31,7 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import product, stopped
-from secondorder.jit import leaf, loop, reshaped
+from secondorder.jit import f8, intp, leaf, loop, reshaped, tuple_type
 from secondorder.krylov.ends import CONVERGED, INVARIANT, MAX_STEPS, NOT_FINITE, STOPPED
 from secondorder.linalg.eigen import implicit_ql, sort_ascending, tridiagonal_eigen
 from secondorder.linalg.vectors import axpy, axpy_dot, copy, dot, scale
@@ -50,6 +50,9 @@ class Ritz(NamedTuple):
     smallest_error: float  # |H y - theta y| of their unit vectors: how far the next eigenvalue is, at most
     largest_error: float
     norm: float  # max |H v| / |v| over all products: at most |H|, and close to it
+
+
+RITZ = tuple_type(intp, intp, f8, f8, f8, f8, f8)  # what entries return for it
 
 
 def memory_size(steps):
