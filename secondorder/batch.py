@@ -283,8 +283,13 @@ def check_places(device, stream, X0, args):
         return
     if stream is not None:
         raise ValueError(f"stream={stream!r:.100} has no meaning with device='cpu'; leave it out")
-    for name, value in (("X0", X0), *[(f"args[{k}]", a) for k, a in enumerate(args)]):
-        if is_on_device(value):
+    refuse_arrays_there({"X0": X0} | {f"args[{k}]": a for k, a in enumerate(args)}, device)
+
+
+def refuse_arrays_there(named, device):
+    """The CPU takes no array on a GPU."""
+    for name, value in named.items():
+        if device == "cpu" and is_on_device(value):
             raise TypeError(f"{name} is an array on a GPU and device is 'cpu': take device='cuda', or copy it to NumPy")
 
 
@@ -459,6 +464,14 @@ def refuse_on_device(given):
         raise ValueError(f"{name}={value!r:.100} has no meaning with device='cuda'; leave it out")
 
 
+def placed(X, args, split):
+    """(args, contiguous; (is X on the device?, which of args are?); those of the first problem as NumPy has them)."""
+    there = is_on_device(X), tuple([is_on_device(a) for a in args])
+    args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])
+    first = tuple([example(*given) for given in zip(args, split, there[1])]) if len(X) else ()
+    return args, there, first
+
+
 def on_device(fun, X, args, split, method, tol, options, stream, begun):
     """The batch on a GPU."""
     from secondorder import kernels  # on use: numba.cuda takes as long to import as all else
@@ -466,15 +479,13 @@ def on_device(fun, X, args, split, method, tol, options, stream, begun):
 
     cuda.check_available("device='cuda'", "device='cpu'")
     options = dict(options or {}) | ({} if tol is None else {"gtol": tol})
-    there = is_on_device(X), tuple([is_on_device(a) for a in args])
-    args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])
+    args, there, first = placed(X, args, split)
     if len(X) == 0:
         name = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options)[0]
         numbers, reals = np.empty((0, len(batch.NUMBERS)), np.int64), np.empty((0, len(batch.REALS)))
         return assembled(X, X, numbers, reals, {}, about_device(fun, split, 0, name, begun))
-    first = tuple([example(a, of_each, here) for a, of_each, here in zip(args, split, there[1])])
     kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first)
-    X, G, numbers, reals = cuda_batch.run(kernel, X, args, split, there, stream)
+    X, G, numbers, reals, _ = cuda_batch.run(kernel, X, args, split, there, stream)
     return assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
 
 

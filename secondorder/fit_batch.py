@@ -6,12 +6,18 @@ import time
 
 import numpy as np
 
-from secondorder.backends import batch, serial
+from secondorder.backends import batch, is_on_device, serial
 from secondorder.batch import (
+    about_device,
     assembled,
     attach,
+    check_places,
+    chosen_device,
     count_of_workers,
+    placed,
     real_array,
+    refuse_arrays_there,
+    refuse_on_device,
     shown,
     starts_and_split,
 )
@@ -39,6 +45,8 @@ def least_squares_batch(
     *,
     batched=None,
     workers=None,
+    device="cpu",
+    stream=None,
     progress=False,
 ):
     """Fit many sets of residuals of the same form, each from its own start and with its own data.
@@ -51,6 +59,9 @@ def least_squares_batch(
         "dogleg".
     X0, args, batched, workers, progress
         As in `minimize_batch`.
+    device, stream
+        As in `minimize_batch`. With "cuda" jac is None or "exact", loss is one by name, and residual is in the language
+        of docs/differentiable.md: it and its Jacobian are generated.
 
     Returns
     -------
@@ -77,11 +88,11 @@ def least_squares_batch(
            [3. , 2. ]])
     """
     given = residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, args, options
-    return fits("least_squares_batch", *given, batched, workers, progress)
+    return fits("least_squares_batch", *given, batched, workers, device, stream, progress)
 
 
 def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, args, options, batched,
-         workers, progress, n_data=None, absolute=False):  # fmt: skip
+         workers, device, stream, progress, n_data=None, absolute=False):  # fmt: skip
     """What both front doors do. function: the name of the one that the user called.
 
     n_data: of each problem, if those differ; absolute: covariances are not multiplied by what is left of the residuals.
@@ -94,6 +105,18 @@ def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, m
     X, split = starts_and_split(X0, args, batched)
     n_workers = count_of_workers(workers)
     jac = jac.lower() if isinstance(jac, str) else jac
+    cpu_only = {"jac": None if jac == "exact" else jac, "loss": loss if callable(loss) else None}
+    cpu_only |= {"workers": workers, "progress": progress or None}
+    cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
+    device = chosen_device(device, cpu_only, X, options)
+    check_places(device, stream, X0, args)
+    if device == "cuda":
+        refuse_on_device(cpu_only)
+        given = {"ftol": ftol, "xtol": xtol, "gtol": gtol, "maxfev": max_nfev}
+        options = {name: value for name, value in given.items() if value is not None} | dict(options or {})
+        return fits_on_device(
+            residual, X, args, split, method, options, loss, f_scale, stream, n_data, absolute, begun
+        )  # fmt: skip
     plan = find_plan(method, options, ftol, xtol, gtol, max_nfev)
     if "jacobian" not in plan.needs:
         raise ValueError(f"method={plan.name!r} must be one with Jacobians, levenberg-marquardt or dogleg, in a batch")
@@ -127,6 +150,30 @@ def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, m
         error = KeyboardInterrupt(f"secondorder.{function} was interrupted")
         attach(error, result, function)
         raise error
+    return result
+
+
+def fits_on_device(residual, X, args, split, method, options, loss, f_scale, stream, n_data, absolute, begun):
+    """The fits on a GPU."""
+    from secondorder import fit_kernels  # on use: numba.cuda takes as long to import as all else
+    from secondorder.backends import cuda, cuda_batch
+
+    cuda.check_available("device='cuda'", "device='cpu'")
+    args, there, first = placed(X, args, split)
+    B, n = X.shape
+    if B == 0:
+        name = fit_kernels.checked(method, residual, n, options, loss, f_scale)[0]
+        numbers, reals = np.empty((0, len(batch.NUMBERS)), np.int64), np.empty((0, len(batch.REALS)))
+        G, K, m = X, np.empty(0), n
+    else:
+        kernel = cuda_batch.kernel_of(fit_kernels.make, method, residual, n, options, first, loss, f_scale)
+        kept = kernel.inverse, n * n
+        X, G, numbers, reals, K = cuda_batch.run(kernel, X, args, split, there, stream, kept)
+        name, m = kernel.method, kernel.m
+    result = assembled(X, G, numbers, reals, {}, about_device(None, split, B, name, begun))
+    result["cost"] = result.fun
+    freedom = (m if n_data is None else n_data) - n
+    result["covariance"] = scaled_covariance(K.reshape(B, n, n), result.fun, freedom, absolute)
     return result
 
 
@@ -189,6 +236,8 @@ def curve_fit_batch(
     method=None,
     options=None,
     workers=None,
+    device="cpu",
+    stream=None,
     progress=False,
 ):
     """Fit one curve to many sets of data, such as a decay at each pixel of an image.
@@ -208,8 +257,8 @@ def curve_fit_batch(
     absolute_sigma : bool
         True: sigma is what the covariance is computed from. False: only its ratios matter, and the size comes from the
         residuals, 2 cost / (data - n).
-    loss, f_scale, method, options, workers, progress
-        As in `least_squares_batch`.
+    loss, f_scale, method, options, workers, device, stream, progress
+        As in `least_squares_batch`. On a device Y, sigma, t and P0 may be arrays there; sigma is where Y is.
 
     Returns
     -------
@@ -239,31 +288,52 @@ def curve_fit_batch(
     >>> fits.n_data
     array([19, 20, 20])
     """
-    t, Y, P0 = real_array("t", t), real_array("Y", Y), real_array("P0", P0)
-    if Y.ndim != 2:
+    given = {"t": t, "Y": Y, "P0": P0, "sigma": sigma}
+    there = [name for name, value in given.items() if is_on_device(value)]
+    if there:
+        refuse_arrays_there({name: given[name] for name in there}, device)
+        device = "cuda" if device == "auto" else device
+    t, Y, P0 = [given[name] if name in there else real_array(name, given[name]) for name in ("t", "Y", "P0")]
+    if len(Y.shape) != 2:
         raise ValueError(f"Y has shape {Y.shape}; curve_fit_batch takes (B, m), B sets of m data")
     if t.shape not in (Y.shape, Y.shape[1:]):
         raise ValueError(f"t has shape {t.shape} and Y {Y.shape}: t must have shape {Y.shape[1:]}, or Y's")
-    if P0.ndim not in (1, 2) or (P0.ndim == 2 and len(P0) != len(Y)) or P0.shape[-1] == 0:
+    one = len(P0.shape) == 1 and "P0" not in there
+    if not (one or (len(P0.shape) == 2 and len(P0) == len(Y))) or tuple(P0.shape)[-1] == 0:
         raise ValueError(f"P0 has shape {P0.shape}; it must be (n,) or ({len(Y)}, n), as Y has {len(Y)} sets")
-    known = ~np.isnan(Y)
-    weights = known.astype(np.float64)
     if sigma is not None:
-        sigma = real_array("sigma", sigma)
+        sigma = sigma if "sigma" in there else real_array("sigma", sigma)
         if sigma.shape not in (Y.shape, Y.shape[1:]):
             raise ValueError(f"sigma has shape {sigma.shape}; it must be {Y.shape[1:]}, or Y's {Y.shape}")
-        if not np.all((sigma > 0.0) | ~known):
-            raise ValueError("sigma must be positive wherever there are data")
-        weights = np.where(known, weights / np.where(known, sigma, 1.0), 0.0)
-    n = P0.shape[-1]
-    X0 = np.array(np.broadcast_to(P0, (len(Y), n)), order="C")
-    n_data = known.sum(axis=1)
-    data = t, Y if known.all() else np.where(known, Y, 0.0), weights
-    given = residual_of(model, n), X0, None, method, None, None, None, loss, f_scale, None, data, options
-    split = t.ndim == 2, True, True
-    result = fits("curve_fit_batch", *given, split, workers, progress, n_data, absolute_sigma)
+        if ("sigma" in there) != ("Y" in there):
+            raise TypeError("one of Y and sigma is an array on a GPU, the other is not: copy one of them")
+    if "Y" in there:
+        from secondorder.backends import cuda, cuda_batch
+
+        cuda.check_available("device='cuda'", "device='cpu'")
+        Y, weights, n_data, n_bad = cuda_batch.weighed(Y, sigma, stream)
+    else:
+        Y, weights, n_data, n_bad = weighed(Y, sigma)
+    if n_bad > 0:
+        raise ValueError("sigma must be positive wherever there are data")
+    n = tuple(P0.shape)[-1]
+    X0 = P0 if "P0" in there else np.array(np.broadcast_to(P0, (len(Y), n)), order="C")
+    given = residual_of(model, n), X0, None, method, None, None, None, loss, f_scale, None, (t, Y, weights), options
+    split = len(t.shape) == 2, True, True
+    result = fits("curve_fit_batch", *given, split, workers, device, stream, progress, n_data, absolute_sigma)
     result["n_data"] = n_data
     return result
+
+
+def weighed(Y, sigma):
+    """(Y with 0 for what is missing, weights, 0 there, data of each problem, how many of all have a wrong sigma)."""
+    known = ~np.isnan(Y)
+    weights, n_bad = known.astype(np.float64), 0
+    if sigma is not None:
+        n_bad = int(np.sum(~((sigma > 0.0) | ~known)))
+        with np.errstate(divide="ignore"):
+            weights = np.where(known, weights / np.where(known, sigma, 1.0), 0.0)
+    return Y if known.all() else np.where(known, Y, 0.0), weights, known.sum(axis=1), n_bad
 
 
 _residuals = {}

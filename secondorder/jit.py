@@ -10,7 +10,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     Native, reference_at    a tuple in native form, and the one word that compiled code passes on in its place
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
-    floats_at, integers_at, booleans_at, spaced_at, reshaped   arrays in memory that is there already
+    floats_at, integers_at, booleans_at, rows_at, spaced_at, reshaped   arrays in memory that is there already
     local_floats, local_integers, local_booleans    small arrays on the stack
     monotonic_ns, run_pending_signals, atomic_load
     muladd, bits_of, float_of   arithmetic that the elementary functions are made of
@@ -786,6 +786,10 @@ if JIT_DISABLED:
         """The array of this shape whose entries in order are every stride-th of a vector's, from start on."""
         return words[start : start + math.prod(shape) * stride : stride].reshape(shape)
 
+    def rows_at(workspace, shape, distance):
+        """The array of this shape in a workspace, from its first word on, whose rows begin `distance` words apart."""
+        return workspace[: shape[0] * distance].reshape(shape[0], distance)[:, : shape[1]]
+
     def reshaped(array, shape):
         """The array in another shape."""
         return array.reshape(shape)
@@ -919,10 +923,10 @@ else:
         parts = zip(cgutils.unpack_tuple(builder, shape), kind)
         return [context.cast(builder, part, of, types.intp) for part, of in parts]
 
-    def _array_at(context, builder, kind, data, lengths, stride):
-        """An array without an owner whose entries in order are `stride` bytes apart."""
-        strides = [stride]
-        for length in lengths[:0:-1]:
+    def _array_at(context, builder, kind, data, lengths, stride, rows=None):
+        """An array without an owner whose entries in order are `stride` bytes apart, its rows `rows`, if given."""
+        strides = [stride] if rows is None else [rows, stride]
+        for length in lengths[:0:-1] if rows is None else ():
             strides.insert(0, builder.mul(strides[0], length))
         array = context.make_array(kind)(context, builder)
         populate_array(
@@ -954,6 +958,23 @@ else:
             return _array_at(context, builder, result, data, lengths, builder.mul(step, size))
 
         return result(words, start, shape, stride), codegen
+
+    @intrinsic
+    def rows_at(typingctx, workspace, shape, distance):
+        """The array of this shape in a workspace, from its first word on, whose rows begin `distance` words apart.
+
+        In a contiguous workspace that has to be shape[1].
+        """
+        result = types.Array(workspace.dtype, 2, workspace.layout)
+
+        def codegen(context, builder, sig, args):
+            words = context.make_array(workspace)(context, builder, args[0])
+            (stride,) = cgutils.unpack_tuple(builder, words.strides)
+            lengths = _lengths(context, builder, sig.args[1], args[1])
+            rows = builder.mul(context.cast(builder, args[2], sig.args[2], types.intp), stride)
+            return _array_at(context, builder, result, words.data, lengths, stride, rows)
+
+        return result(workspace, shape, distance), codegen
 
     def _local(dtype):
         """Intrinsic: (rows, columns), both literal -> an array on the stack, whose entries may be anything.

@@ -36,6 +36,7 @@ from secondorder.control import (
     F,
 )
 from secondorder.derivatives.transforms import hessian, hvp, value_and_grad
+from secondorder.fits import FITS
 from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, is_compiled, loop, njit
 from secondorder.linalg import chunks
 from secondorder.line_searches import LINE_SEARCHES
@@ -170,13 +171,19 @@ def make(method, objective, n, options=None, args=None):
         typed, n_derivatives = generated(objective, module, n, args)
     words = layout(module, parsed.method, n, n_derivatives)
     run = runner(module, parsed, *typed)
-    solve_tuple = solver_in(words, n, run, typed[1], control_start(parsed.run, n), parsed.run.strict)
+    start = control_start(serial.control_start(parsed.run, n))
+    solve_tuple = solver_in(words, n, run, typed[1], start, parsed.run.strict)
+    return Kernel(spread(solve_tuple), words.total, n, name, solve_tuple)
+
+
+def spread(solve_tuple):
+    """solve(x, workspace, *args), for users' code."""
 
     @njit(**FLAGS)
     def solve(x, workspace, *args):
         return solve_tuple(x, workspace, args)
 
-    return Kernel(solve, words.total, n, name, solve_tuple)
+    return solve
 
 
 class Layout(NamedTuple):
@@ -230,8 +237,12 @@ def runner(module, parsed, fun, fun_grad, second):
     return run
 
 
-def solver_in(words, n, run, fun_grad, start, strict):
-    """solve_tuple(x, workspace, args) -> End: `run` with all that it needs in the workspace."""
+def solver_in(words, n, run, fun_grad, start, strict, degree=1):
+    """solve_tuple(x, workspace, args) -> End: `run` with all that it needs in the workspace.
+
+    fun_grad: for the way back to the best point; None: the method never leaves it. f goes with what is scaled to the
+    power `degree`.
+    """
     (counts0, values0), n_trace = start, len(TRACE)
 
     @njit(**FLAGS)
@@ -254,11 +265,11 @@ def solver_in(words, n, run, fun_grad, start, strict):
         )
         data = args, spare, own
         reason = run(x, work, memory, control, data)
-        if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
+        if fun_grad is not None and counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
             return_to_best(fun_grad, x, work[0], control, data)
         if reason == ROUNDING and not strict:
             reason = PRECISION
-        unit, row = values[SCALE], counts[G_ROW]
+        unit, row = values[SCALE] if degree == 1 else values[SCALE] * values[SCALE], counts[G_ROW]
         for i in range(n):
             work[0, i] = work[row, i] / unit
         return End(
@@ -285,13 +296,23 @@ def checked(method, objective, n, options):
     module = lookup("method", name, METHODS)
     if not isinstance(objective, Objective) and not callable(objective):
         raise TypeError(f"objective must be an Objective or a function; it is {objective!r:.100}")
+    check_size(n)
+    return name, module, parse(name, module, LINE_SEARCHES, options_in_kernel(options))
+
+
+def check_size(n):
+    """Is n a number of variables?"""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n={n!r} must be a whole number of at least 1")
+
+
+def options_in_kernel(options):
+    """The options as a dict, without those that need the interpreter or a clock."""
     options = dict(options or {})
     for key in ("history", "disp", "time_limit", "on_error", "preconditioner"):
         if callable(options.get(key)) or (key != "preconditioner" and key in options):
             raise ValueError(f"option {key}={options[key]!r} has no meaning in a kernel; leave it out")
-    return name, module, parse(name, module, LINE_SEARCHES, options)
+    return options
 
 
 def functions(objective, module, name):
@@ -347,25 +368,36 @@ def compilable(function):
     return function if is_compiled(function) else njit(function)
 
 
-def control_start(run, n):
-    """(counts, values) at the start; constants of the kernel. No clock: the countdown to a look at it never ends."""
-    counts, values, _ = serial.control_numbers(serial.control_start(run, n))
+def control_start(numbers):
+    """(counts, values) of the bytes at the start: constants of the kernel. No countdown to a look at the clock ends."""
+    counts, values, _ = serial.control_numbers(numbers)
     counts[COUNTDOWN], counts[SIGNALS] = FOREVER, 0
     return counts.copy(), values.copy()
 
 
 def __getattr__(name):
     method = name.replace("_", "-")
-    if method not in METHODS:
+    if method in METHODS:
+
+        def kernel(objective, n, options=None, args=None):
+            return make(method, objective, n, options, args)
+
+        where = "kernels"
+    elif method in FITS and "jacobian" in FITS[method].NEEDS:
+
+        def kernel(residual, n, options=None, args=None, loss="linear", f_scale=1.0):
+            from secondorder import fit_kernels  # which imports this file
+
+            return fit_kernels.make(method, residual, n, options, args, loss, f_scale)
+
+        where = "fit_kernels"
+    else:
         raise AttributeError(f"module 'secondorder.kernels' has no attribute {name!r}; methods: {', '.join(METHODS)}")
-
-    def kernel(objective, n, options=None, args=None):
-        return make(method, objective, n, options, args)
-
     kernel.__name__ = kernel.__qualname__ = name
-    kernel.__doc__ = f"The `Kernel` of {method} for one objective of n variables: see `make`."
+    one = "one objective" if where == "kernels" else "residuals"
+    kernel.__doc__ = f"The kernel of {method} for {one} of n variables: see `{where}.make`."
     return kernel
 
 
 def __dir__():
-    return sorted({*globals(), *[name.replace("-", "_") for name in METHODS]})
+    return sorted({*globals(), *[name.replace("-", "_") for name in (*METHODS, "levenberg-marquardt")]})
