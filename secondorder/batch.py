@@ -138,6 +138,7 @@ def minimize_batch(
     workers=None,
     device="cpu",
     stream=None,
+    dtype="float64",
     backend="auto",
     progress=False,
     second_order=False,
@@ -174,6 +175,10 @@ def minimize_batch(
         arrays on the device, anything with ``__cuda_array_interface__``; where X0 is one, so are x and jac of the
         result. Compiled anew for each objective. "auto": "cuda" where there is a device, no argument is for the CPU
         alone, and there are 4096 problems or X0 is on the device; else "cpu".
+    dtype : {"float64", "float32"}
+        What the device computes in, and x, fun and jac are of; whatever X0 is. float32 is for ``device="cuda"`` and
+        the methods in `kernels.IN_SINGLE`: consumer GPUs do 32 or 64 times as much of it. Tolerances by default are
+        then sqrt(eps) of float32, 3.5e-4 (docs/cuda.md).
     stream : optional
         What all work on the device is queued in: a stream of numba.cuda, CuPy or PyTorch, or its handle as an integer.
     progress : bool or callable
@@ -219,6 +224,7 @@ def minimize_batch(
     cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
     device = chosen_device(device, cpu_only, X, options)
     check_places(device, stream, X0, args)
+    check_dtype(dtype, device)
     n_workers = count_of_workers(workers)
     jac = jac.lower() if isinstance(jac, str) else jac
     for name in ("history", "disp"):
@@ -228,7 +234,7 @@ def minimize_batch(
             )
     if device == "cuda":
         refuse_on_device(cpu_only)
-        return on_device(fun, X, args, split, method, tol, options, stream, begun)
+        return on_device(fun, X, args, split, method, tol, options, stream, dtype, begun)
     plan = find_plan(method, tol, options, second_order)
 
     # 2 the objective
@@ -284,6 +290,14 @@ def check_places(device, stream, X0, args):
     if stream is not None:
         raise ValueError(f"stream={stream!r:.100} has no meaning with device='cpu'; leave it out")
     refuse_arrays_there({"X0": X0} | {f"args[{k}]": a for k, a in enumerate(args)}, device)
+
+
+def check_dtype(dtype, device):
+    """Is there such arithmetic? The CPU has float64 only."""
+    if dtype not in ("float64", "float32"):
+        raise ValueError(f"dtype={dtype!r} must be 'float64' or 'float32'")
+    if dtype == "float32" and device != "cuda":
+        raise ValueError("dtype='float32' is for device='cuda'; on the CPU, where float64 costs no more, leave it out")
 
 
 def refuse_arrays_there(named, device):
@@ -464,28 +478,34 @@ def refuse_on_device(given):
         raise ValueError(f"{name}={value!r:.100} has no meaning with device='cuda'; leave it out")
 
 
-def placed(X, args, split):
-    """(args, contiguous; (is X on the device?, which of args are?); those of the first problem as NumPy has them)."""
+def placed(X, args, split, dtype):
+    """(args, contiguous; (is X on the device?, which of args are?); those of the first problem as NumPy has them).
+
+    Floats among args become floats of dtype, if they are here.
+    """
     there = is_on_device(X), tuple([is_on_device(a) for a in args])
-    args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])
+    args = tuple([a if here else of_dtype(a, dtype) for a, here in zip(args, there[1])])
+    for k, (a, here) in enumerate(zip(args, there[1])):
+        if here and dtype == "float32" and dtype_there(a) == np.float64:
+            raise TypeError(f"args[{k}], on the device, is an array of float64 and dtype is 'float32': cast it there")
     first = tuple([example(*given) for given in zip(args, split, there[1])]) if len(X) else ()
     return args, there, first
 
 
-def on_device(fun, X, args, split, method, tol, options, stream, begun):
+def on_device(fun, X, args, split, method, tol, options, stream, dtype, begun):
     """The batch on a GPU."""
     from secondorder import kernels  # on use: numba.cuda takes as long to import as all else
     from secondorder.backends import cuda, cuda_batch
 
     cuda.check_available("device='cuda'", "device='cpu'")
     options = dict(options or {}) | ({} if tol is None else {"gtol": tol})
-    args, there, first = placed(X, args, split)
+    args, there, first = placed(X, args, split, dtype)
     if len(X) == 0:
-        name = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options)[0]
+        name = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options, dtype)[0]
         numbers, reals = np.empty((0, len(batch.NUMBERS)), np.int64), np.empty((0, len(batch.REALS)))
         return assembled(X, X, numbers, reals, {}, about_device(fun, split, 0, name, begun))
-    kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first)
-    X, G, numbers, reals, _ = cuda_batch.run(kernel, X, args, split, there, stream)
+    kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first, dtype)
+    X, G, numbers, reals, _ = cuda_batch.run(kernel, X, args, split, there, stream, dtype)
     return assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
 
 
@@ -497,13 +517,25 @@ def about_device(fun, split, workers, method, begun):
     )  # fmt: skip
 
 
+def of_dtype(value, dtype):
+    """One of args that is here, contiguous, its floats of dtype."""
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value, dtype if value.dtype.kind == "f" and dtype == "float32" else None)
+    return np.float32(value) if isinstance(value, float) and dtype == "float32" else value
+
+
+def dtype_there(array):
+    """The number type of an array on a GPU."""
+    interface = getattr(array, "__cuda_array_interface__", None)
+    return np.dtype(interface["typestr"]) if interface else array.dtype
+
+
 def example(value, of_each, there):
     """A problem's own entry of one of args, as NumPy has it: for its shape and type."""
     if not there:
         return value[0] if of_each else value
     shape = tuple(value.shape[1:] if of_each else value.shape)
-    interface = getattr(value, "__cuda_array_interface__", None)
-    dtype = np.dtype(interface["typestr"]) if interface else value.dtype
+    dtype = dtype_there(value)
     return np.ones(shape, dtype) if shape else dtype.type(1)
 
 

@@ -11,6 +11,7 @@ from secondorder.batch import (
     about_device,
     assembled,
     attach,
+    check_dtype,
     check_places,
     chosen_device,
     count_of_workers,
@@ -47,6 +48,7 @@ def least_squares_batch(
     workers=None,
     device="cpu",
     stream=None,
+    dtype="float64",
     progress=False,
 ):
     """Fit many sets of residuals of the same form, each from its own start and with its own data.
@@ -59,7 +61,7 @@ def least_squares_batch(
         "dogleg".
     X0, args, batched, workers, progress
         As in `minimize_batch`.
-    device, stream
+    device, stream, dtype
         As in `minimize_batch`. With "cuda" jac is None or "exact", loss is one by name, and residual is in the language
         of docs/differentiable.md: it and its Jacobian are generated.
 
@@ -88,11 +90,11 @@ def least_squares_batch(
            [3. , 2. ]])
     """
     given = residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, args, options
-    return fits("least_squares_batch", *given, batched, workers, device, stream, progress)
+    return fits("least_squares_batch", *given, batched, workers, device, stream, dtype, progress)
 
 
 def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, args, options, batched,
-         workers, device, stream, progress, n_data=None, absolute=False):  # fmt: skip
+         workers, device, stream, dtype, progress, n_data=None, absolute=False):  # fmt: skip
     """What both front doors do. function: the name of the one that the user called.
 
     n_data: of each problem, if those differ; absolute: covariances are not multiplied by what is left of the residuals.
@@ -110,12 +112,13 @@ def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, m
     cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
     device = chosen_device(device, cpu_only, X, options)
     check_places(device, stream, X0, args)
+    check_dtype(dtype, device)
     if device == "cuda":
         refuse_on_device(cpu_only)
         given = {"ftol": ftol, "xtol": xtol, "gtol": gtol, "maxfev": max_nfev}
         options = {name: value for name, value in given.items() if value is not None} | dict(options or {})
         return fits_on_device(
-            residual, X, args, split, method, options, loss, f_scale, stream, n_data, absolute, begun
+            residual, X, args, split, method, options, loss, f_scale, stream, dtype, n_data, absolute, begun
         )  # fmt: skip
     plan = find_plan(method, options, ftol, xtol, gtol, max_nfev)
     if "jacobian" not in plan.needs:
@@ -153,22 +156,22 @@ def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, m
     return result
 
 
-def fits_on_device(residual, X, args, split, method, options, loss, f_scale, stream, n_data, absolute, begun):
+def fits_on_device(residual, X, args, split, method, options, loss, f_scale, stream, dtype, n_data, absolute, begun):
     """The fits on a GPU."""
     from secondorder import fit_kernels  # on use: numba.cuda takes as long to import as all else
     from secondorder.backends import cuda, cuda_batch
 
     cuda.check_available("device='cuda'", "device='cpu'")
-    args, there, first = placed(X, args, split)
+    args, there, first = placed(X, args, split, dtype)
     B, n = X.shape
     if B == 0:
-        name = fit_kernels.checked(method, residual, n, options, loss, f_scale)[0]
+        name = fit_kernels.checked(method, residual, n, options, loss, f_scale, dtype)[0]
         numbers, reals = np.empty((0, len(batch.NUMBERS)), np.int64), np.empty((0, len(batch.REALS)))
         G, K, m = X, np.empty(0), n
     else:
-        kernel = cuda_batch.kernel_of(fit_kernels.make, method, residual, n, options, first, loss, f_scale)
+        kernel = cuda_batch.kernel_of(fit_kernels.make, method, residual, n, options, first, loss, f_scale, dtype)
         kept = kernel.inverse, n * n
-        X, G, numbers, reals, K = cuda_batch.run(kernel, X, args, split, there, stream, kept)
+        X, G, numbers, reals, K = cuda_batch.run(kernel, X, args, split, there, stream, dtype, kept)
         name, m = kernel.method, kernel.m
     result = assembled(X, G, numbers, reals, {}, about_device(None, split, B, name, begun))
     result["cost"] = result.fun
@@ -238,6 +241,7 @@ def curve_fit_batch(
     workers=None,
     device="cpu",
     stream=None,
+    dtype="float64",
     progress=False,
 ):
     """Fit one curve to many sets of data, such as a decay at each pixel of an image.
@@ -257,7 +261,7 @@ def curve_fit_batch(
     absolute_sigma : bool
         True: sigma is what the covariance is computed from. False: only its ratios matter, and the size comes from the
         residuals, 2 cost / (data - n).
-    loss, f_scale, method, options, workers, device, stream, progress
+    loss, f_scale, method, options, workers, device, stream, dtype, progress
         As in `least_squares_batch`. On a device Y, sigma, t and P0 may be arrays there; sigma is where Y is.
 
     Returns
@@ -311,7 +315,7 @@ def curve_fit_batch(
         from secondorder.backends import cuda, cuda_batch
 
         cuda.check_available("device='cuda'", "device='cpu'")
-        Y, weights, n_data, n_bad = cuda_batch.weighed(Y, sigma, stream)
+        Y, weights, n_data, n_bad = cuda_batch.weighed(Y, sigma, stream, dtype)
     else:
         Y, weights, n_data, n_bad = weighed(Y, sigma)
     if n_bad > 0:
@@ -320,7 +324,7 @@ def curve_fit_batch(
     X0 = P0 if "P0" in there else np.array(np.broadcast_to(P0, (len(Y), n)), order="C")
     given = residual_of(model, n), X0, None, method, None, None, None, loss, f_scale, None, (t, Y, weights), options
     split = len(t.shape) == 2, True, True
-    result = fits("curve_fit_batch", *given, split, workers, device, stream, progress, n_data, absolute_sigma)
+    result = fits("curve_fit_batch", *given, split, workers, device, stream, dtype, progress, n_data, absolute_sigma)
     result["n_data"] = n_data
     return result
 

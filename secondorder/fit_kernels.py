@@ -52,7 +52,7 @@ class FitKernel(NamedTuple):
     inverse: int
 
 
-def make(method, residual, n, options=None, args=None, loss="linear", f_scale=1.0):
+def make(method, residual, n, options=None, args=None, loss="linear", f_scale=1.0, dtype="float64"):
     """The `FitKernel` of a method for residuals of n variables.
 
     Parameters
@@ -70,6 +70,8 @@ def make(method, residual, n, options=None, args=None, loss="linear", f_scale=1.
         As residual will get them. Their shapes decide m and how much memory derivatives take.
     loss, f_scale
         As in `least_squares`; loss by name.
+    dtype
+        As in `kernels.make`.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def make(method, residual, n, options=None, args=None, loss="linear", f_scale=1.
            [3. , 1. ],
            [3. , 2. ]])
     """
-    name, module, parsed, loss = checked(method, residual, n, options, loss, f_scale)
+    name, module, parsed, loss = checked(method, residual, n, options, loss, f_scale, dtype)
     if args is None:
         raise ValueError("a kernel for residuals needs args=, a tuple as the function will get it")
     if type(args) is not tuple:
@@ -117,6 +119,7 @@ def make(method, residual, n, options=None, args=None, loss="linear", f_scale=1.
     start = kernels.control_start(fits.control_start(parsed.run, n))
     start[0][FUN_PER_GRAD] = 0
     solve_tuple = kernels.solver_in(words, n, run, None, start, parsed.run.strict, degree=2)
+    solve_tuple = kernels.of_numbers(solve_tuple, dtype)
 
     @njit(**FLAGS)
     def solve(x, workspace, *args):
@@ -125,7 +128,11 @@ def make(method, residual, n, options=None, args=None, loss="linear", f_scale=1.
     return FitKernel(solve, words.total, n, m, name, solve_tuple, N_VECTORS * n)
 
 
-def checked(method, residual, n, options, loss, f_scale):
+# Methods whose kernels in float32 are tested.
+IN_SINGLE = ("levenberg-marquardt", "dogleg")
+
+
+def checked(method, residual, n, options, loss, f_scale, dtype="float64"):
     """(name, module, Parsed, Loss) after a look at every argument."""
     name, module = find_method(method)
     if "jacobian" not in module.NEEDS:
@@ -138,8 +145,9 @@ def checked(method, residual, n, options, loss, f_scale):
             f"loss={loss!r:.100} must be one of {', '.join(LOSSES)} in a kernel, where functions are inlined"
         )
     given = find_loss(loss, f_scale, "numba").native.values
+    kernels.check_numbers(dtype, name, IN_SINGLE)
     parsed = parse_fit(name, module, kernels.options_in_kernel(options))
-    return name, module, parsed, given
+    return name, module, kernels.options_of(parsed, dtype), given
 
 
 def generated_in_workspace(residual, n, m, args):

@@ -107,7 +107,7 @@ class Kernel(NamedTuple):
     solve_tuple: object
 
 
-def make(method, objective, n, options=None, args=None):
+def make(method, objective, n, options=None, args=None, dtype="float64"):
     """The `Kernel` of a method for one objective of n variables.
 
     Parameters
@@ -127,6 +127,8 @@ def make(method, objective, n, options=None, args=None):
 
     args : tuple, optional
         Needed with a function: args as it will get them; how much memory its derivatives take depends on their shapes.
+    dtype : {"float64", "float32"}
+        What x, the workspace and arithmetic are of. float32, for consumer GPUs: docs/cuda.md; methods: `IN_SINGLE`.
 
     Returns
     -------
@@ -164,7 +166,7 @@ def make(method, objective, n, options=None, args=None):
            [ 2., -2.],
            [ 3., -3.]])
     """
-    name, module, parsed = checked(method, objective, n, options)
+    name, module, parsed = checked(method, objective, n, options, dtype)
     if isinstance(objective, Objective):
         typed, n_derivatives = functions(objective, module, name), 0
     else:
@@ -173,6 +175,7 @@ def make(method, objective, n, options=None, args=None):
     run = runner(module, parsed, *typed)
     start = control_start(serial.control_start(parsed.run, n))
     solve_tuple = solver_in(words, n, run, typed[1], start, parsed.run.strict)
+    solve_tuple = of_numbers(solve_tuple, dtype)
     return Kernel(spread(solve_tuple), words.total, n, name, solve_tuple)
 
 
@@ -289,7 +292,37 @@ def solver_in(words, n, run, fun_grad, start, strict, degree=1):
     return solve_tuple
 
 
-def checked(method, objective, n, options):
+# Methods whose kernels in float32 are tested.
+IN_SINGLE = ("gradient-descent", "cg", "bfgs", "l-bfgs", "newton", "newton-cg", "trust-ncg")
+
+
+def of_numbers(solve_tuple, dtype):
+    """The solver for x and workspaces of dtype."""
+    if dtype == "float64":
+        return solve_tuple
+    from secondorder.single import in_single  # on use: few need it
+
+    return in_single(solve_tuple)
+
+
+def options_of(parsed, dtype):
+    """Checked options, defaults that speak of rounding being those of dtype."""
+    if dtype == "float64":
+        return parsed
+    from secondorder.single import options_in_single
+
+    return options_in_single(parsed)
+
+
+def check_numbers(dtype, method, methods):
+    """Is there a kernel of these numbers?"""
+    if dtype not in ("float64", "float32"):
+        raise ValueError(f"dtype={dtype!r} must be 'float64' or 'float32'")
+    if dtype == "float32" and method not in methods:
+        raise ValueError(f"dtype='float32': method must be one of {', '.join(methods)}; it is {method!r}")
+
+
+def checked(method, objective, n, options, dtype="float64"):
     """(name, module, Parsed) after a look at every argument."""
     name = str(method).lower().replace("_", "-")
     name = ALIASES.get(name, name)
@@ -297,7 +330,8 @@ def checked(method, objective, n, options):
     if not isinstance(objective, Objective) and not callable(objective):
         raise TypeError(f"objective must be an Objective or a function; it is {objective!r:.100}")
     check_size(n)
-    return name, module, parse(name, module, LINE_SEARCHES, options_in_kernel(options))
+    check_numbers(dtype, name, IN_SINGLE)
+    return name, module, options_of(parse(name, module, LINE_SEARCHES, options_in_kernel(options)), dtype)
 
 
 def check_size(n):

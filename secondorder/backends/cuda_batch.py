@@ -130,15 +130,15 @@ def weigh(Y, sigma, known, weights, counts):
         counts[i, 0], counts[i, 1] = data, wrong
 
 
-def weighed(Y, sigma, stream):
+def weighed(Y, sigma, stream, dtype):
     """What `fit_batch.weighed` does, of arrays on the device."""
     stream, Y = stream_of(stream), device_array_of("Y", Y)
     if sigma is None:
-        sigma = cuda.device_array((0, Y.shape[1]), np.float64, stream=stream)
+        sigma = cuda.device_array((0, Y.shape[1]), dtype, stream=stream)
     else:
         sigma = device_array_of("sigma", sigma)
         sigma = sigma if sigma.ndim == 2 else flat("sigma", sigma).reshape(1, Y.shape[1])
-    known, weights = [cuda.device_array(Y.shape, np.float64, stream=stream) for _ in range(2)]
+    known, weights = [cuda.device_array(Y.shape, dtype, stream=stream) for _ in range(2)]
     counts = cuda.device_array((Y.shape[0], 2), np.int64, stream=stream)
     if Y.shape[0] > 0:
         compiled_weigh()[min(-(-Y.shape[0] // THREADS), 4096), THREADS, stream](Y, sigma, known, weights, counts)
@@ -165,10 +165,10 @@ def compiled_interleave():
     return cuda.jit(interleave)
 
 
-def lanes_for(B, kernel, n_kept, args, shapes):
-    """Problems a launch: what the free memory holds, in whole tiles."""
+def lanes_for(B, kernel, n_kept, args, shapes, size):
+    """Problems a launch: what the free memory holds, in whole tiles. size: bytes of a number."""
     own = sum(2 * a.dtype.itemsize * math.prod(shape) for a, shape in zip(args, shapes) if shape is not None)
-    each = 8 * (4 * kernel.n + kernel.n_workspace + n_kept + len(NUMBERS) + len(REALS)) + own
+    each = size * (4 * kernel.n + kernel.n_workspace + n_kept + len(REALS)) + 8 * len(NUMBERS) + own
     free = free_memory()
     fitting = FREE * free / (each * WARP)
     if fitting < 1.0:
@@ -213,24 +213,24 @@ class Args:
         return out
 
 
-def run(kernel, X0, args, split, on_device, stream, kept=None):
+def run(kernel, X0, args, split, on_device, stream, dtype, kept=None):
     """Solve on the device. Returns (X, G, numbers, reals, K) as the workers of `batch` leave them.
 
     on_device: (is X0 there?, which of args are?). X and G are on the device where X0 is, the others never.
-    kept: as in `kernel_for`; without, K is None.
+    dtype: of all numbers but counts. kept: as in `kernel_for`; without, K is None.
     """
     stream, (x_there, args_there) = stream_of(stream), on_device
     (B, n), words = X0.shape, kernel.n + kernel.n_workspace
     X0 = device_array_of("X0", X0) if x_there else X0
     new = functools.partial(cuda.device_array, stream=stream) if x_there else np.empty
-    X, G = new((B, n), np.float64), new((B, n), np.float64)
-    numbers, reals = np.empty((B, len(NUMBERS)), np.int64), np.empty((B, len(REALS)))
+    X, G = new((B, n), dtype), new((B, n), dtype)
+    numbers, reals = np.empty((B, len(NUMBERS)), np.int64), np.empty((B, len(REALS)), dtype)
     n_kept = 0 if kept is None else kept[1]
-    K = None if kept is None else np.empty((B, n_kept))
+    K = None if kept is None else np.empty((B, n_kept), dtype)
     args = Args(args, split, args_there, stream)
     lengths = lengths_of(kernel, args.shapes).values()
-    lanes = lanes_for(B, kernel, n_kept, args.given, args.shapes)
-    solve, W = compiled(kernel, args.shapes, kept), cuda.device_array(lanes * words, np.float64, stream=stream)
+    lanes = lanes_for(B, kernel, n_kept, args.given, args.shapes, np.dtype(dtype).itemsize)
+    solve, W = compiled(kernel, args.shapes, kept), cuda.device_array(lanes * words, dtype, stream=stream)
     for first in range(0, B, lanes):
         rows = slice(first, min(first + lanes, B))
         count = rows.stop - first
@@ -238,10 +238,10 @@ def run(kernel, X0, args, split, on_device, stream, kept=None):
             x0, x, g = X0[rows], X[rows], G[rows]
         else:
             x0 = cuda.to_device(X0[rows], stream=stream)
-            x, g = [cuda.device_array((count, n), np.float64, stream=stream) for _ in range(2)]
+            x, g = [cuda.device_array((count, n), dtype, stream=stream) for _ in range(2)]
         whole = cuda.device_array((count, len(NUMBERS)), np.int64, stream=stream)
-        parts = cuda.device_array((count, len(REALS)), np.float64, stream=stream)
-        more = () if kept is None else (cuda.device_array((count, n_kept), np.float64, stream=stream),)
+        parts = cuda.device_array((count, len(REALS)), dtype, stream=stream)
+        more = () if kept is None else (cuda.device_array((count, n_kept), dtype, stream=stream),)
         solve[-(-count // THREADS), THREADS, stream](x0, W, *args.chunk(rows), *lengths, x, g, whole, parts, *more)
         if not x_there:
             x.copy_to_host(X[rows], stream=stream)

@@ -66,6 +66,7 @@ from secondorder.jit import (
     vector,
 )
 from secondorder.linalg.vectors import norm_inf, scale
+from secondorder.precision import TwoPrecisions
 from secondorder.result import OptimizeResult
 
 SIGNATURES = {"residual": RESIDUAL, "jacobian": JACOBIAN, "jvp": PRODUCT, "vjp": PRODUCT}
@@ -85,7 +86,7 @@ _options_at, _loss_at, _control_at = reference_at(ANY), reference_at(LOSS_REFERE
 _program_at, _scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix, matrix, vector))
 
 # |r(x0)|_inf outside these bounds: residuals are scaled by a power of two, lest their squares over- or underflow.
-TINY_RESIDUAL, HUGE_RESIDUAL = 2.0**-300, 2.0**300
+TINY_RESIDUAL, HUGE_RESIDUAL = TwoPrecisions(2.0**-300, 2.0**-40), TwoPrecisions(2.0**300, 2.0**40)
 
 
 @loop

@@ -27,12 +27,13 @@ from secondorder.control import SCALE
 from secondorder.elementary import log1p
 from secondorder.jit import LOSS, Reference, caller, inlined, leaf, namedtuple_type
 from secondorder.linalg.vectors import copy, dot
+from secondorder.precision import TwoPrecisions
 
 LINEAR, HUBER, SOFT_L1, CAUCHY, ARCTAN, CUSTOM = range(6)
 LOSSES = {"linear": LINEAR, "huber": HUBER, "soft_l1": SOFT_L1, "cauchy": CAUCHY, "arctan": ARCTAN}
 
 FLOOR = 2.0**-10  # of w^2 in units of rho'
-TINY = 2.0**-500  # w^2 where rho' = 0: any positive number
+TINY = TwoPrecisions(2.0**-500, 2.0**-100)  # w^2 where rho' = 0: any positive number
 
 _loss_by = caller(LOSS)
 

@@ -19,8 +19,7 @@ References
 
 from secondorder.jit import leaf
 from secondorder.linalg.vectors import dot
-
-EPS = 2.0**-52
+from secondorder.precision import EPS
 
 
 @leaf
