@@ -184,7 +184,8 @@ def minimize_batch(
     progress : bool or callable
         True: a tqdm bar on stderr; a callable gets the number of problems done, some times a second.
     second_order : bool, "certify" or "escape"
-        As in `minimize`, but False by default for every method: ``result.certificate`` then has arrays.
+        As in `minimize`, but False by default for every method: ``result.certificate`` then has arrays. With
+        ``device="cuda"`` False or "certify": the CPU looks at the points, in float64.
 
     Returns
     -------
@@ -219,8 +220,8 @@ def minimize_batch(
     check_functions(fun, jac, hess, hessp, None, backend)
     X, split = starts_and_split(X0, args, batched)
     cpu_only = {"jac": jac, "hess": hess, "hessp": hessp, "workers": workers, "progress": progress or None}
-    cpu_only["second_order"] = second_order or None
     second_order = False if second_order is None else second_order
+    cpu_only["second_order"] = None if second_order in (False, "certify") else second_order
     cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
     device = chosen_device(device, cpu_only, X, options)
     check_places(device, stream, X0, args)
@@ -234,7 +235,7 @@ def minimize_batch(
             )
     if device == "cuda":
         refuse_on_device(cpu_only)
-        return on_device(fun, X, args, split, method, tol, options, stream, dtype, begun)
+        return on_device(fun, X, args, split, method, tol, options, stream, dtype, second_order, begun)
     plan = find_plan(method, tol, options, second_order)
 
     # 2 the objective
@@ -492,7 +493,7 @@ def placed(X, args, split, dtype):
     return args, there, first
 
 
-def on_device(fun, X, args, split, method, tol, options, stream, dtype, begun):
+def on_device(fun, X, args, split, method, tol, options, stream, dtype, second_order, begun):
     """The batch on a GPU."""
     from secondorder import kernels  # on use: numba.cuda takes as long to import as all else
     from secondorder.backends import cuda, cuda_batch
@@ -506,7 +507,43 @@ def on_device(fun, X, args, split, method, tol, options, stream, dtype, begun):
         return assembled(X, X, numbers, reals, {}, about_device(fun, split, 0, name, begun))
     kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first, dtype)
     X, G, numbers, reals, _ = cuda_batch.run(kernel, X, args, split, there, stream, dtype)
-    return assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
+    noted = None if second_order is False else looked_at_here(fun, X, args, split, options, numbers)
+    result = assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
+    if noted is not None:
+        *arrays, escapes = noted.arrays()
+        result["certificate"], result["nescape"], result["_certificates"] = Certificates(*arrays), escapes, noted
+    return result
+
+
+def looked_at_here(fun, X, args, split, options, numbers):
+    """What is noted of the points that a device came to: Hessians and eigenvalues are the CPU's, in float64.
+
+    Reasons in `numbers` become those of what was found, and products are counted there.
+    """
+    from secondorder.backends import cuda, saddle  # on use, as above
+    from secondorder.certificate import MATRIX, WithMatrix, WithProducts
+
+    B, n = X.shape
+    items = np.flatnonzero(np.isin(numbers[:, 0], (*saddle.LOOKED_AT, PRECISION)))  # a rounding floor has both names
+    here = [cuda.array_here(f"args[{k}]", a) for k, a in enumerate(args)]
+    given = {name: options[name] for name in ("curvature", "seed") if name in options}
+    looks = minimize_batch(
+        fun, cuda.array_here("X0", X)[items].astype(np.float64),
+        tuple([a[items] if of_each else a for a, of_each in zip(here, split)]),
+        WithMatrix if n <= MATRIX else WithProducts, options=given, batched=split, second_order="certify",
+    )  # fmt: skip
+    found = looks["_certificates"]
+    noted = saddle.Noted(B, n, found.about)
+    noted.numbers[items], noted.measures[items], noted.directions[items] = (
+        found.numbers,
+        found.measures,
+        found.directions,
+    )
+    noted.numbers[:, -1] = np.maximum(noted.numbers[:, -1], 0)
+    numbers[items, batch.NUMBERS.index("nhev")] += looks.nhev
+    for item, verdict in zip(items, found.numbers[:, 0].tolist()):
+        numbers[item, 0] = saddle.end_of(verdict, numbers[item, 0])
+    return noted
 
 
 def about_device(fun, split, workers, method, begun):

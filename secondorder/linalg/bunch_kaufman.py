@@ -141,7 +141,7 @@ def zero_below(A, pivots):
         low, high = eigenvalues_of(A, pivots, k)
         largest = max(largest, max(abs(low), abs(high)))
         k += order_of_block(pivots, k)
-    return n * EPS * largest
+    return float(n) * EPS * largest
 
 
 @leaf

@@ -280,7 +280,7 @@ def jacobi_eigen(A, V, w):
         return False
     factor = power_of_two(size)
     multiply_below(factor, A)
-    done, negligible = False, EPS / n * factor * size
+    done, negligible = False, EPS / float(n) * factor * size
     for _ in range(MAX_SWEEPS):
         done = True
         for p in range(1, n):

@@ -52,7 +52,7 @@ def factor(A, q, diagonal, norms, given, pivots):
             reflect(v, u)
             shorten(norms, given, j, u)
         reflect(v, q[k:])
-    least = EPS * max(m, n) * abs(diagonal[0]) if n > 0 else 0.0
+    least = EPS * float(max(m, n)) * abs(diagonal[0]) if n > 0 else 0.0
     rank = 0
     while rank < min(m, n) and abs(diagonal[rank]) > least:
         rank += 1
