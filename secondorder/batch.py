@@ -145,6 +145,7 @@ def minimize_batch(
     workers=None,
     device="cpu",
     stream=None,
+    dtype="float64",
     backend="auto",
     progress=False,
     second_order=False,
@@ -181,12 +182,17 @@ def minimize_batch(
         arrays on the device, anything with ``__cuda_array_interface__``; where X0 is one, so are x and jac of the
         result. Compiled anew for each objective. "auto": "cuda" where there is a device, no argument is for the CPU
         alone, and there are 4096 problems or X0 is on the device; else "cpu".
+    dtype : {"float64", "float32"}
+        What the device computes in, and x, fun and jac are of; whatever X0 is. float32 is for ``device="cuda"`` and
+        the methods in `kernels.IN_SINGLE`: consumer GPUs do 32 or 64 times as much of it. Tolerances by default are
+        then sqrt(eps) of float32, 3.5e-4 (docs/cuda.md).
     stream : optional
         What all work on the device is queued in: a stream of numba.cuda, CuPy or PyTorch, or its handle as an integer.
     progress : bool or callable
         True: a tqdm bar on stderr; a callable gets the number of problems done, some times a second.
     second_order : bool, "certify" or "escape"
-        As in `minimize`, but False by default for every method: ``result.certificate`` then has arrays.
+        As in `minimize`, but False by default for every method: ``result.certificate`` then has arrays. With
+        ``device="cuda"`` False or "certify": the CPU looks at the points, in float64.
 
     Returns
     -------
@@ -225,11 +231,12 @@ def minimize_batch(
     args = with_arrays(args, batched)
     X, split = starts_and_split(X0, args, batched)
     cpu_only = {"jac": jac, "hess": hess, "hessp": hessp, "workers": workers, "progress": progress or None}
-    cpu_only["second_order"] = second_order or None
     second_order = False if second_order is None else second_order
+    cpu_only["second_order"] = None if second_order in (False, "certify") else second_order
     cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
     device = chosen_device(device, cpu_only, X, options)
     check_places(device, stream, X0, args)
+    check_dtype(dtype, device)
     n_workers = count_of_workers(workers)
     jac = jac.lower() if isinstance(jac, str) else jac
     for name in ("history", "disp"):
@@ -239,7 +246,7 @@ def minimize_batch(
             )
     if device == "cuda":
         refuse_on_device(cpu_only)
-        return on_device(fun, X, args, split, method, tol, options, stream, begun)
+        return on_device(fun, X, args, split, method, tol, options, stream, dtype, second_order, begun)
     plan = find_plan(method, tol, options, second_order)
 
     # 2 the objective
@@ -294,8 +301,21 @@ def check_places(device, stream, X0, args):
         return
     if stream is not None:
         raise ValueError(f"stream={stream!r:.100} has no meaning with device='cpu'; leave it out")
-    for name, value in (("X0", X0), *[(f"args[{k}]", a) for k, a in enumerate(args)]):
-        if is_on_device(value):
+    refuse_arrays_there({"X0": X0} | {f"args[{k}]": a for k, a in enumerate(args)}, device)
+
+
+def check_dtype(dtype, device):
+    """Is there such arithmetic? The CPU has float64 only."""
+    if dtype not in ("float64", "float32"):
+        raise ValueError(f"dtype={dtype!r} must be 'float64' or 'float32'")
+    if dtype == "float32" and device != "cuda":
+        raise ValueError("dtype='float32' is for device='cuda'; on the CPU, where float64 costs no more, leave it out")
+
+
+def refuse_arrays_there(named, device):
+    """The CPU takes no array on a GPU."""
+    for name, value in named.items():
+        if device == "cpu" and is_on_device(value):
             raise TypeError(f"{name} is an array on a GPU and device is 'cpu': take device='cuda', or copy it to NumPy")
 
 
@@ -535,23 +555,71 @@ def refuse_on_device(given):
         raise ValueError(f"{name}={value!r:.100} has no meaning with device='cuda'; leave it out")
 
 
-def on_device(fun, X, args, split, method, tol, options, stream, begun):
+def placed(X, args, split, dtype):
+    """(args, contiguous; (is X on the device?, which of args are?); those of the first problem as NumPy has them).
+
+    Floats among args become floats of dtype, if they are here.
+    """
+    there = is_on_device(X), tuple([is_on_device(a) for a in args])
+    args = tuple([a if here else of_dtype(a, dtype) for a, here in zip(args, there[1])])
+    for k, (a, here) in enumerate(zip(args, there[1])):
+        if here and dtype == "float32" and dtype_there(a) == np.float64:
+            raise TypeError(f"args[{k}], on the device, is an array of float64 and dtype is 'float32': cast it there")
+    first = tuple([example(*given) for given in zip(args, split, there[1])]) if len(X) else ()
+    return args, there, first
+
+
+def on_device(fun, X, args, split, method, tol, options, stream, dtype, second_order, begun):
     """The batch on a GPU."""
     from secondorder import kernels  # on use: numba.cuda takes as long to import as all else
     from secondorder.backends import cuda, cuda_batch
 
     cuda.check_available("device='cuda'", "device='cpu'")
     options = dict(options or {}) | ({} if tol is None else {"gtol": tol})
-    there = is_on_device(X), tuple([is_on_device(a) for a in args])
-    args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])
+    args, there, first = placed(X, args, split, dtype)
     if len(X) == 0:
-        name = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options)[0]
+        name = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options, dtype)[0]
         numbers, reals = np.empty((0, len(batch.NUMBERS)), np.int64), np.empty((0, len(batch.REALS)))
         return assembled(X, X, numbers, reals, {}, about_device(fun, split, 0, name, begun))
-    first = tuple([example(a, of_each, here) for a, of_each, here in zip(args, split, there[1])])
-    kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first)
-    X, G, numbers, reals = cuda_batch.run(kernel, X, args, split, there, stream)
-    return assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
+    kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first, dtype)
+    X, G, numbers, reals, _ = cuda_batch.run(kernel, X, args, split, there, stream, dtype)
+    noted = None if second_order is False else looked_at_here(fun, X, args, split, options, numbers)
+    result = assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
+    if noted is not None:
+        *arrays, escapes = noted.arrays()
+        result["certificate"], result["nescape"], result["_certificates"] = Certificates(*arrays), escapes, noted
+    return result
+
+
+def looked_at_here(fun, X, args, split, options, numbers):
+    """What is noted of the points that a device came to: Hessians and eigenvalues are the CPU's, in float64.
+
+    Reasons in `numbers` become those of what was found, and products are counted there.
+    """
+    from secondorder.backends import cuda, saddle  # on use, as above
+    from secondorder.certificate import MATRIX, WithMatrix, WithProducts
+
+    B, n = X.shape
+    items = np.flatnonzero(np.isin(numbers[:, 0], (*saddle.LOOKED_AT, PRECISION)))  # a rounding floor has both names
+    here = [cuda.array_here(f"args[{k}]", a) for k, a in enumerate(args)]
+    given = {name: options[name] for name in ("curvature", "seed") if name in options}
+    looks = minimize_batch(
+        fun, cuda.array_here("X0", X)[items].astype(np.float64),
+        tuple([a[items] if of_each else a for a, of_each in zip(here, split)]),
+        WithMatrix if n <= MATRIX else WithProducts, options=given, batched=split, second_order="certify",
+    )  # fmt: skip
+    found = looks["_certificates"]
+    noted = saddle.Noted(B, n, found.about)
+    noted.numbers[items], noted.measures[items], noted.directions[items] = (
+        found.numbers,
+        found.measures,
+        found.directions,
+    )
+    noted.numbers[:, -1] = np.maximum(noted.numbers[:, -1], 0)
+    numbers[items, batch.NUMBERS.index("nhev")] += looks.nhev
+    for item, verdict in zip(items, found.numbers[:, 0].tolist()):
+        numbers[item, 0] = saddle.end_of(verdict, numbers[item, 0])
+    return noted
 
 
 def about_device(fun, split, workers, method, begun):
@@ -562,13 +630,25 @@ def about_device(fun, split, workers, method, begun):
     )  # fmt: skip
 
 
+def of_dtype(value, dtype):
+    """One of args that is here, contiguous, its floats of dtype."""
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value, dtype if value.dtype.kind == "f" and dtype == "float32" else None)
+    return np.float32(value) if isinstance(value, float) and dtype == "float32" else value
+
+
+def dtype_there(array):
+    """The number type of an array on a GPU."""
+    interface = getattr(array, "__cuda_array_interface__", None)
+    return np.dtype(interface["typestr"]) if interface else array.dtype
+
+
 def example(value, of_each, there):
     """A problem's own entry of one of args, as NumPy has it: for its shape and type."""
     if not there:
         return value[0] if of_each else value
     shape = tuple(value.shape[1:] if of_each else value.shape)
-    interface = getattr(value, "__cuda_array_interface__", None)
-    dtype = np.dtype(interface["typestr"]) if interface else value.dtype
+    dtype = dtype_there(value)
     return np.ones(shape, dtype) if shape else dtype.type(1)
 
 

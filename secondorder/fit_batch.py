@@ -7,14 +7,21 @@ import time
 
 import numpy as np
 
-from secondorder.backends import batch, serial
+from secondorder.backends import batch, is_on_device, serial
 from secondorder.batch import (
     BatchResult,
+    about_device,
     assembled,
     attach,
+    check_dtype,
+    check_places,
     check_progress,
+    chosen_device,
     count_of_workers,
+    placed,
     real_array,
+    refuse_arrays_there,
+    refuse_on_device,
     shown,
     starts_and_split,
     with_arrays,
@@ -44,6 +51,9 @@ def least_squares_batch(
     *,
     batched=None,
     workers=None,
+    device="cpu",
+    stream=None,
+    dtype="float64",
     progress=False,
     bounds=None,
 ):
@@ -57,6 +67,9 @@ def least_squares_batch(
         "dogleg".
     X0, args, batched, workers, progress
         As in `minimize_batch`.
+    device, stream, dtype
+        As in `minimize_batch`. With "cuda" jac is None or "exact", loss is one by name, and residual is in the language
+        of docs/differentiable.md: it and its Jacobian are generated.
     bounds : None
         Taken for the sake of SciPy's signature: fits are unconstrained, and bounds that bound anything are refused.
 
@@ -89,7 +102,7 @@ def least_squares_batch(
         args = (args,)
     args = with_arrays(args, batched)
     given = residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, args, options
-    return fits("least_squares_batch", *given, batched, workers, progress)
+    return fits("least_squares_batch", *given, batched, workers, device, stream, dtype, progress)
 
 
 def check_bounds(bounds):
@@ -99,7 +112,7 @@ def check_bounds(bounds):
 
 
 def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, max_nfev, args, options, batched,
-         workers, progress, n_data=None, absolute=False):  # fmt: skip
+         workers, device, stream, dtype, progress, n_data=None, absolute=False):  # fmt: skip
     """What both front doors do. function: the name of the one that the user called.
 
     n_data: of each problem, if those differ; absolute: covariances are not multiplied by what is left of the residuals.
@@ -111,6 +124,19 @@ def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, m
     X, split = starts_and_split(X0, args, batched)
     n_workers = count_of_workers(workers)
     jac = jac.lower() if isinstance(jac, str) else jac
+    cpu_only = {"jac": None if jac == "exact" else jac, "loss": loss if callable(loss) else None}
+    cpu_only |= {"workers": workers, "progress": progress or None}
+    cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
+    device = chosen_device(device, cpu_only, X, options)
+    check_places(device, stream, X0, args)
+    check_dtype(dtype, device)
+    if device == "cuda":
+        refuse_on_device(cpu_only)
+        given = {"ftol": ftol, "xtol": xtol, "gtol": gtol, "maxfev": max_nfev}
+        options = {name: value for name, value in given.items() if value is not None} | dict(options or {})
+        return fits_on_device(
+            residual, X, args, split, method, options, loss, f_scale, stream, dtype, n_data, absolute, begun
+        )  # fmt: skip
     plan = find_plan(method, options, ftol, xtol, gtol, max_nfev)
     if "jacobian" not in plan.needs:
         raise ValueError(f"method={plan.name!r} must be one with Jacobians, levenberg-marquardt or dogleg, in a batch")
@@ -146,6 +172,30 @@ def fits(function, residual, X0, jac, method, ftol, xtol, gtol, loss, f_scale, m
         error = KeyboardInterrupt(f"secondorder.{function} was interrupted")
         attach(error, result, function)
         raise error
+    return result
+
+
+def fits_on_device(residual, X, args, split, method, options, loss, f_scale, stream, dtype, n_data, absolute, begun):
+    """The fits on a GPU."""
+    from secondorder import fit_kernels  # on use: numba.cuda takes as long to import as all else
+    from secondorder.backends import cuda, cuda_batch
+
+    cuda.check_available("device='cuda'", "device='cpu'")
+    args, there, first = placed(X, args, split, dtype)
+    B, n = X.shape
+    if B == 0:
+        name = fit_kernels.checked(method, residual, n, options, loss, f_scale, dtype)[0]
+        numbers, reals = np.empty((0, len(batch.NUMBERS)), np.int64), np.empty((0, len(batch.REALS)))
+        G, K, m = X, np.empty(0), n
+    else:
+        kernel = cuda_batch.kernel_of(fit_kernels.make, method, residual, n, options, first, loss, f_scale, dtype)
+        kept = kernel.inverse, n * n
+        X, G, numbers, reals, K = cuda_batch.run(kernel, X, args, split, there, stream, dtype, kept)
+        name, m = kernel.method, kernel.m
+    result = assembled(X, G, numbers, reals, {}, about_device(None, split, B, name, begun))
+    result["cost"] = result.fun
+    freedom = (m if n_data is None else n_data) - n
+    result["covariance"] = scaled_covariance(K.reshape(B, n, n), result.fun, freedom, absolute)
     return result
 
 
@@ -235,6 +285,9 @@ def curve_fit_batch(
     method=None,
     options=None,
     workers=None,
+    device="cpu",
+    stream=None,
+    dtype="float64",
     progress=False,
     bounds=None,
 ):
@@ -257,8 +310,9 @@ def curve_fit_batch(
         residuals, 2 cost / (data - n).
     jac : callable or str, optional
         ``jac(t, p0, p1, ...) -> J``, shape (m, n), or "2-point", "3-point", "cs"; default: generated from the model.
-    loss, f_scale, method, options, workers, progress, bounds
-        As in `least_squares_batch`.
+    loss, f_scale, method, options, workers, device, stream, dtype, progress, bounds
+        As in `least_squares_batch`. On a device Y of shape (B, m), sigma, t and P0 may be arrays there, t without nan;
+        sigma is where Y is.
 
     Returns
     -------
@@ -293,37 +347,39 @@ def curve_fit_batch(
     """
     # 1 the arguments
     check_bounds(bounds)
-    t, Y, P0 = data_array("t", t), data_array("Y", Y), real_array("P0", P0)
-    if Y.ndim < 2:
-        raise ValueError(f"Y has shape {Y.shape}; curve_fit_batch takes (B, m), B sets of m data. One set is Y[None]")
-    shape, m = Y.shape[:-1], Y.shape[-1]
-    if m == 0:
-        raise ValueError(f"Y has shape {Y.shape}: there must be data along its last axis")
-    if t.shape not in (Y.shape, (m,)):
-        raise ValueError(
-            f"t has shape {t.shape} and Y {Y.shape}: t must have shape {(m,)}, or Y's. For curves of several variables "
-            "use least_squares_batch"
-        )
-    n = P0.shape[-1] if P0.ndim else 0
-    if n == 0 or P0.shape not in ((n,), (*shape, n)):
-        many = ", ".join(map(str, shape))
-        raise ValueError(f"P0 has shape {P0.shape}; it must be (n,) or ({many}, n), as Y has shape {Y.shape}")
+    given = {"t": t, "Y": Y, "P0": P0, "sigma": sigma}
+    there = [name for name, value in given.items() if is_on_device(value)]
+    if there:
+        refuse_arrays_there({name: given[name] for name in there}, device)
+        device = "cuda" if device == "auto" else device
+    t, Y, sigma = [
+        v if v is None or k in there else data_array(k, v) for k, v in (("t", t), ("Y", Y), ("sigma", sigma))
+    ]
+    P0 = P0 if "P0" in there else real_array("P0", P0)
+    n = check_data(t, Y, P0, sigma, there)
     if not isinstance(absolute_sigma, (bool, np.bool_)):
         raise TypeError(f"absolute_sigma={absolute_sigma!r:.100} must be True or False")
-    if sigma is not None:
-        sigma = data_array("sigma", sigma)
-        if sigma.shape not in (Y.shape, (m,), ()):
-            raise ValueError(f"sigma has shape {sigma.shape}; it must be one number, {(m,)}, or Y's {Y.shape}")
     check_curve(model, "model", n)
     if callable(jac):
         check_curve(jac, "jac", n)
-    X0 = np.array(np.broadcast_to(P0, (*shape, n)), order="C").reshape(-1, n)
+    *shape, m = Y.shape
+    X0 = P0 if "P0" in there else np.array(np.broadcast_to(P0, (*shape, n)), order="C").reshape(-1, n)
 
     # 2 what is known of the data, and the fits
-    t, y, weights, n_data = known_data(*[a if a is None or a.ndim < 2 else a.reshape(-1, m) for a in (t, Y, sigma)])
+    t, Y, sigma = [a if a is None or len(a.shape) < 3 else a.reshape(-1, m) for a in (t, Y, sigma)]
+    if "Y" in there:
+        from secondorder.backends import cuda, cuda_batch
+
+        cuda.check_available("device='cuda'", "device='cpu'")
+        y, weights, n_data, n_bad = cuda_batch.weighed(Y, sigma, stream, dtype)
+        if n_bad > 0:
+            raise ValueError("sigma must be positive wherever there are data")
+    else:
+        known_t, y, weights, n_data = known_data(np.zeros(m) if "t" in there else t, Y, sigma)
+        t = t if "t" in there else known_t
     own_jac = residual_of(jac, n, JACOBIAN) if callable(jac) else jac
-    given = residual_of(model, n, RESIDUAL), X0, own_jac, method, None, None, None, loss, f_scale, None
-    given += (t, y, weights), options, (t.ndim == 2, True, True), workers, progress
+    given = residual_of(model, n, RESIDUAL), X0, own_jac, method, None, None, None, loss, f_scale, None, (t, y, weights)
+    given += options, (len(t.shape) == 2, True, True), workers, device, stream, dtype, progress
     try:
         result = fits("curve_fit_batch", *given, n_data, absolute_sigma)
     except BaseException as error:
@@ -331,6 +387,34 @@ def curve_fit_batch(
             in_shape(error.optimize_result, shape, n_data)
         raise
     return in_shape(result, shape, n_data)
+
+
+def check_data(t, Y, P0, sigma, there):
+    """Do the shapes go together? there: the names of those on a device. Returns the number of parameters."""
+    if len(Y.shape) < 2:
+        raise ValueError(f"Y has shape {Y.shape}; curve_fit_batch takes (B, m), B sets of m data. One set is Y[None]")
+    *shape, m = Y.shape
+    if there and len(shape) > 1:
+        raise ValueError(f"Y has shape {tuple(Y.shape)}; with arrays on a GPU it must be (B, m): reshape it")
+    if m == 0:
+        raise ValueError(f"Y has shape {Y.shape}: there must be data along its last axis")
+    if tuple(t.shape) not in (tuple(Y.shape), (m,)):
+        raise ValueError(
+            f"t has shape {t.shape} and Y {Y.shape}: t must have shape {(m,)}, or Y's. For curves of several variables "
+            "use least_squares_batch"
+        )
+    n = tuple(P0.shape)[-1] if len(P0.shape) else 0
+    allowed = [(*shape, n)] if "P0" in there else [(n,), (*shape, n)]
+    if n == 0 or tuple(P0.shape) not in allowed:
+        many = ", ".join(map(str, shape))
+        one = "" if "P0" in there else "(n,) or "
+        raise ValueError(f"P0 has shape {P0.shape}; it must be {one}({many}, n), as Y has shape {Y.shape}")
+    if sigma is not None:
+        if tuple(sigma.shape) not in (tuple(Y.shape), (m,), ()):
+            raise ValueError(f"sigma has shape {sigma.shape}; it must be one number, {(m,)}, or Y's {Y.shape}")
+        if ("sigma" in there) != ("Y" in there):
+            raise TypeError("one of Y and sigma is an array on a GPU, the other is not: copy one of them")
+    return n
 
 
 def data_array(name, value):

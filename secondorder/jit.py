@@ -10,10 +10,10 @@ every objective: the objective reaches it as the address of compiled code. What 
     Native, reference_at    a tuple in native form, and the one word that compiled code passes on in its place
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
-    floats_at, integers_at, booleans_at, spaced_at, reshaped   arrays in memory that is there already
+    floats_at, integers_at, booleans_at, rows_at, spaced_at, reshaped   arrays in memory that is there already
     local_floats, local_integers, local_booleans    small arrays on the stack
     monotonic_ns, run_pending_signals, atomic_load
-    muladd, bits_of, float_of   arithmetic that the elementary functions are made of
+    muladd, bits_of, float_of, single_of   arithmetic that the elementary functions are made of
     prefetch, touch         an address's cache line is asked for; the byte there is read, so that it is near
     plus(a, b)              a + b, which LLVM may put in another order with other such additions
     fixed_tuple(a, n)       the first n elements of an array as a tuple; n is known when it is compiled
@@ -401,11 +401,21 @@ def caller(signature):
     if JIT_DISABLED:
         return lambda function, *args: function(*args)
     names = ", ".join([f"a{k}" for k in range(len(signature.args))])
-    space = {"at": function_at(signature), "nothing": 0 if signature.return_type == intp else 0.0}
-    stub = eval(f"lambda address, {names}: None", space)
-    for target, body in (("cpu", f"at(address)({names})"), ("cuda", "nothing")):
-        made = eval(f"lambda address, {names}: lambda address, {names}: {body}", space)
-        overload(stub, target=target, jit_options={"_nrt": False} if target == "cpu" else {})(made)
+    zeros = {f8: 0.0, f4: np.float32(0.0), intp: 0}
+    space = {"at": function_at(signature)} | {f"zero_{kind}": value for kind, value in zeros.items()}
+    stub, call, *nothing = [
+        eval(f"lambda address, {names}: {body}", space)
+        for body in ("None", f"at(address)({names})", *[f"zero_{kind}" for kind in zeros])
+    ]
+    nothing = dict(zip(zeros, nothing))
+
+    def made_nothing(*kinds):
+        of_single = any(getattr(kind, "dtype", None) == f4 for kind in kinds)
+        return nothing[f4 if of_single and signature.return_type == f8 else signature.return_type]
+
+    space |= {"call": call, "made_nothing": made_nothing}
+    overload(stub, target="cpu", jit_options={"_nrt": False})(eval(f"lambda address, {names}: call", space))
+    overload(stub, target="cuda")(eval(f"lambda address, {names}: made_nothing({names})", space))
     return stub
 
 
@@ -796,8 +806,13 @@ if JIT_DISABLED:
         return a + b
 
     def bits_of(x):
-        """The 64 bits of a float as an integer."""
-        return struct.unpack("<q", struct.pack("<d", x))[0]
+        """The bits of a float as an integer; those of a float32 in its lower half."""
+        integer, number = ("<i", "<f") if isinstance(x, np.float32) else ("<q", "<d")
+        return struct.unpack(integer, struct.pack(number, x))[0]
+
+    def single_of(bits):
+        """The float32 with these bits."""
+        return np.int32(bits).view(np.float32)
 
     def float_of(bits):
         """The float with these 64 bits; Python's integers have more, which are dropped as in int64."""
@@ -808,16 +823,21 @@ if JIT_DISABLED:
         return workspace[start : start + math.prod(shape)].reshape(shape)
 
     def integers_at(workspace, start, shape):
-        """The same, of int64."""
-        return floats_at(workspace, start, shape).view(np.int64)
+        """The same, of integers as long as its words."""
+        return floats_at(workspace, start, shape).view(f"i{workspace.dtype.itemsize}")
 
     def booleans_at(workspace, start, shape):
         """The same, of bool: the first byte of each word."""
-        return floats_at(workspace, start, shape).view([("flag", np.bool_), ("unused", "V7")])["flag"]
+        rest = f"V{workspace.dtype.itemsize - 1}"
+        return floats_at(workspace, start, shape).view([("flag", np.bool_), ("unused", rest)])["flag"]
 
     def spaced_at(words, start, shape, stride):
         """The array of this shape whose entries in order are every stride-th of a vector's, from start on."""
         return words[start : start + math.prod(shape) * stride : stride].reshape(shape)
+
+    def rows_at(workspace, shape, distance):
+        """The array of this shape in a workspace, from its first word on, whose rows begin `distance` words apart."""
+        return workspace[: shape[0] * distance].reshape(shape[0], distance)[:, : shape[1]]
 
     def reshaped(array, shape):
         """The array in another shape."""
@@ -892,16 +912,19 @@ else:
         def codegen(context, builder, sig, args):
             return builder.fadd(*args, flags=("reassoc",))
 
-        return f8(f8, f8), codegen
+        kind = f4 if a == b == f4 else f8
+        return kind(kind, kind), codegen
 
     @intrinsic
     def bits_of(typingctx, x):
-        """The 64 bits of a float as an integer."""
+        """The bits of a float as an integer; those of a float32 in its lower half."""
+        kind = f4 if x == f4 else f8
 
         def codegen(context, builder, sig, args):
-            return builder.bitcast(args[0], ir.IntType(64))
+            bits = builder.bitcast(args[0], ir.IntType(kind.bitwidth))
+            return builder.zext(bits, ir.IntType(64)) if kind == f4 else bits
 
-        return types.int64(f8), codegen
+        return types.int64(kind), codegen
 
     @intrinsic
     def float_of(typingctx, bits):
@@ -913,6 +936,15 @@ else:
         return f8(types.int64), codegen
 
     @intrinsic
+    def single_of(typingctx, bits):
+        """The float32 with these bits, the lower half of the integer."""
+
+        def codegen(context, builder, sig, args):
+            return builder.bitcast(builder.trunc(args[0], ir.IntType(32)), ir.FloatType())
+
+        return f4(types.int64), codegen
+
+    @intrinsic
     def borrowed(typingctx, array):
         """The same array without its owner: valid while the caller's array lives; free to pass around."""
 
@@ -921,8 +953,8 @@ else:
 
         return array(array), codegen
 
-    def _carver(dtype):
-        """Intrinsic: (workspace, start, shape) -> the array of dtype in the words from start on.
+    def _carver(dtypes):
+        """Intrinsic: (workspace, start, shape) -> the array in the words from start on. dtypes: of words -> of entries.
 
         A word an entry, whatever the type, so a workspace may be strided. Slices and `reshape` would do, but not on
         CUDA, where Numba calls a C function for reshape; and both can raise.
@@ -930,8 +962,9 @@ else:
 
         @intrinsic
         def carve(typingctx, workspace, start, shape):
-            if not (isinstance(workspace, types.Array) and workspace.ndim == 1 and workspace.dtype == f8):
-                raise TypingError(f"the workspace must be an array of float64 of one axis; it is {workspace}")
+            if not (isinstance(workspace, types.Array) and workspace.ndim == 1 and workspace.dtype in dtypes):
+                raise TypingError(f"the workspace must be an array of floats of one axis; it is {workspace}")
+            dtype = dtypes[workspace.dtype]
             layout = "C" if workspace.layout == "C" and dtype != types.boolean else "A"
             result = types.Array(dtype, len(shape), layout)
 
@@ -952,10 +985,10 @@ else:
         parts = zip(cgutils.unpack_tuple(builder, shape), kind)
         return [context.cast(builder, part, of, types.intp) for part, of in parts]
 
-    def _array_at(context, builder, kind, data, lengths, stride):
-        """An array without an owner whose entries in order are `stride` bytes apart."""
-        strides = [stride]
-        for length in lengths[:0:-1]:
+    def _array_at(context, builder, kind, data, lengths, stride, rows=None):
+        """An array without an owner whose entries in order are `stride` bytes apart, its rows `rows`, if given."""
+        strides = [stride] if rows is None else [rows, stride]
+        for length in lengths[:0:-1] if rows is None else ():
             strides.insert(0, builder.mul(strides[0], length))
         array = context.make_array(kind)(context, builder)
         populate_array(
@@ -968,7 +1001,9 @@ else:
         )
         return array._getvalue()
 
-    floats_at, integers_at, booleans_at = map(_carver, (f8, types.int64, types.boolean))
+    floats_at = _carver({f8: f8, f4: f4})
+    integers_at = _carver({f8: types.int64, f4: types.int32})
+    booleans_at = _carver(dict.fromkeys((f8, f4), types.boolean))
 
     @intrinsic
     def spaced_at(typingctx, words, start, shape, stride):
@@ -987,6 +1022,23 @@ else:
             return _array_at(context, builder, result, data, lengths, builder.mul(step, size))
 
         return result(words, start, shape, stride), codegen
+
+    @intrinsic
+    def rows_at(typingctx, workspace, shape, distance):
+        """The array of this shape in a workspace, from its first word on, whose rows begin `distance` words apart.
+
+        In a contiguous workspace that has to be shape[1].
+        """
+        result = types.Array(workspace.dtype, 2, workspace.layout)
+
+        def codegen(context, builder, sig, args):
+            words = context.make_array(workspace)(context, builder, args[0])
+            (stride,) = cgutils.unpack_tuple(builder, words.strides)
+            lengths = _lengths(context, builder, sig.args[1], args[1])
+            rows = builder.mul(context.cast(builder, args[2], sig.args[2], types.intp), stride)
+            return _array_at(context, builder, result, words.data, lengths, stride, rows)
+
+        return result(workspace, shape, distance), codegen
 
     def _local(dtype):
         """Intrinsic: (rows, columns), both literal -> an array on the stack, whose entries may be anything.
@@ -1043,7 +1095,7 @@ else:
 
     @intrinsic
     def atomic_load(typingctx, array, index):
-        """array[index], int64, read anew each time: LLVM hoists a plain load out of a loop without calls."""
+        """array[index], an integer, read anew each time: LLVM hoists a plain load out of a loop without calls."""
 
         def codegen(context, builder, sig, args):
             view = context.make_array(sig.args[0])(context, builder, args[0])
@@ -1052,7 +1104,7 @@ else:
                 return builder.load(place)
             return builder.load_atomic(place, "monotonic", 8)
 
-        return types.int64(array, types.intp), codegen
+        return array.dtype(array, types.intp), codegen
 
     @intrinsic
     def atomic_add(typingctx, array, index, amount):

@@ -36,6 +36,7 @@ from secondorder.control import (
     F,
 )
 from secondorder.derivatives.transforms import hessian, hvp, value_and_grad
+from secondorder.fits import FITS
 from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, is_compiled, loop, njit
 from secondorder.linalg import chunks
 from secondorder.line_searches import LINE_SEARCHES
@@ -106,7 +107,7 @@ class Kernel(NamedTuple):
     solve_tuple: object
 
 
-def make(method, objective, n, options=None, args=None):
+def make(method, objective, n, options=None, args=None, dtype="float64"):
     """The `Kernel` of a method for one objective of n variables.
 
     Parameters
@@ -126,6 +127,8 @@ def make(method, objective, n, options=None, args=None):
 
     args : tuple, optional
         Needed with a function: args as it will get them; how much memory its derivatives take depends on their shapes.
+    dtype : {"float64", "float32"}
+        What x, the workspace and arithmetic are of. float32, for consumer GPUs: docs/cuda.md; methods: `IN_SINGLE`.
 
     Returns
     -------
@@ -163,20 +166,27 @@ def make(method, objective, n, options=None, args=None):
            [ 2., -2.],
            [ 3., -3.]])
     """
-    name, module, parsed = checked(method, objective, n, options)
+    name, module, parsed = checked(method, objective, n, options, dtype)
     if isinstance(objective, Objective):
         typed, n_derivatives = functions(objective, module, name), 0
     else:
         typed, n_derivatives = generated(objective, module, n, args)
     words = layout(module, parsed.method, n, n_derivatives)
     run = runner(module, parsed, *typed)
-    solve_tuple = solver_in(words, n, run, typed[1], control_start(parsed.run, n), parsed.run.strict)
+    start = control_start(serial.control_start(parsed.run, n))
+    solve_tuple = solver_in(words, n, run, typed[1], start, parsed.run.strict)
+    solve_tuple = of_numbers(solve_tuple, dtype)
+    return Kernel(spread(solve_tuple), words.total, n, name, solve_tuple)
+
+
+def spread(solve_tuple):
+    """solve(x, workspace, *args), for users' code."""
 
     @njit(**FLAGS)
     def solve(x, workspace, *args):
         return solve_tuple(x, workspace, args)
 
-    return Kernel(solve, words.total, n, name, solve_tuple)
+    return solve
 
 
 class Layout(NamedTuple):
@@ -230,8 +240,12 @@ def runner(module, parsed, fun, fun_grad, second):
     return run
 
 
-def solver_in(words, n, run, fun_grad, start, strict):
-    """solve_tuple(x, workspace, args) -> End: `run` with all that it needs in the workspace."""
+def solver_in(words, n, run, fun_grad, start, strict, degree=1):
+    """solve_tuple(x, workspace, args) -> End: `run` with all that it needs in the workspace.
+
+    fun_grad: for the way back to the best point; None: the method never leaves it. f goes with what is scaled to the
+    power `degree`.
+    """
     (counts0, values0), n_trace = start, len(TRACE)
 
     @njit(**FLAGS)
@@ -254,11 +268,11 @@ def solver_in(words, n, run, fun_grad, start, strict):
         )
         data = args, spare, own
         reason = run(x, work, memory, control, data)
-        if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
+        if fun_grad is not None and counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
             return_to_best(fun_grad, x, work[0], control, data)
         if reason == ROUNDING and not strict:
             reason = PRECISION
-        unit, row = values[SCALE], counts[G_ROW]
+        unit, row = values[SCALE] if degree == 1 else values[SCALE] * values[SCALE], counts[G_ROW]
         for i in range(n):
             work[0, i] = work[row, i] / unit
         return End(
@@ -278,20 +292,61 @@ def solver_in(words, n, run, fun_grad, start, strict):
     return solve_tuple
 
 
-def checked(method, objective, n, options):
+# Methods whose kernels in float32 are tested.
+IN_SINGLE = ("gradient-descent", "cg", "bfgs", "l-bfgs", "newton", "newton-cg", "trust-ncg")
+
+
+def of_numbers(solve_tuple, dtype):
+    """The solver for x and workspaces of dtype."""
+    if dtype == "float64":
+        return solve_tuple
+    from secondorder.single import in_single  # on use: few need it
+
+    return in_single(solve_tuple)
+
+
+def options_of(parsed, dtype):
+    """Checked options, defaults that speak of rounding being those of dtype."""
+    if dtype == "float64":
+        return parsed
+    from secondorder.single import options_in_single
+
+    return options_in_single(parsed)
+
+
+def check_numbers(dtype, method, methods):
+    """Is there a kernel of these numbers?"""
+    if dtype not in ("float64", "float32"):
+        raise ValueError(f"dtype={dtype!r} must be 'float64' or 'float32'")
+    if dtype == "float32" and method not in methods:
+        raise ValueError(f"dtype='float32': method must be one of {', '.join(methods)}; it is {method!r}")
+
+
+def checked(method, objective, n, options, dtype="float64"):
     """(name, module, Parsed) after a look at every argument."""
     name = str(method).lower().replace("_", "-")
     name = ALIASES.get(name, name)
     module = lookup("method", name, METHODS)
     if not isinstance(objective, Objective) and not callable(objective):
         raise TypeError(f"objective must be an Objective or a function; it is {objective!r:.100}")
+    check_size(n)
+    check_numbers(dtype, name, IN_SINGLE)
+    return name, module, options_of(parse(name, module, LINE_SEARCHES, options_in_kernel(options)), dtype)
+
+
+def check_size(n):
+    """Is n a number of variables?"""
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n={n!r} must be a whole number of at least 1")
+
+
+def options_in_kernel(options):
+    """The options as a dict, without those that need the interpreter or a clock."""
     options = dict(options or {})
     for key in ("history", "disp", "time_limit", "on_error", "preconditioner"):
         if callable(options.get(key)) or (key != "preconditioner" and key in options):
             raise ValueError(f"option {key}={options[key]!r} has no meaning in a kernel; leave it out")
-    return name, module, parse(name, module, LINE_SEARCHES, options)
+    return options
 
 
 def functions(objective, module, name):
@@ -347,25 +402,36 @@ def compilable(function):
     return function if is_compiled(function) else njit(function)
 
 
-def control_start(run, n):
-    """(counts, values) at the start; constants of the kernel. No clock: the countdown to a look at it never ends."""
-    counts, values, _ = serial.control_numbers(serial.control_start(run, n))
+def control_start(numbers):
+    """(counts, values) of the bytes at the start: constants of the kernel. No countdown to a look at the clock ends."""
+    counts, values, _ = serial.control_numbers(numbers)
     counts[COUNTDOWN], counts[SIGNALS] = FOREVER, 0
     return counts.copy(), values.copy()
 
 
 def __getattr__(name):
     method = name.replace("_", "-")
-    if method not in METHODS:
+    if method in METHODS:
+
+        def kernel(objective, n, options=None, args=None):
+            return make(method, objective, n, options, args)
+
+        where = "kernels"
+    elif method in FITS and "jacobian" in FITS[method].NEEDS:
+
+        def kernel(residual, n, options=None, args=None, loss="linear", f_scale=1.0):
+            from secondorder import fit_kernels  # which imports this file
+
+            return fit_kernels.make(method, residual, n, options, args, loss, f_scale)
+
+        where = "fit_kernels"
+    else:
         raise AttributeError(f"module 'secondorder.kernels' has no attribute {name!r}; methods: {', '.join(METHODS)}")
-
-    def kernel(objective, n, options=None, args=None):
-        return make(method, objective, n, options, args)
-
     kernel.__name__ = kernel.__qualname__ = name
-    kernel.__doc__ = f"The `Kernel` of {method} for one objective of n variables: see `make`."
+    one = "one objective" if where == "kernels" else "residuals"
+    kernel.__doc__ = f"The kernel of {method} for {one} of n variables: see `{where}.make`."
     return kernel
 
 
 def __dir__():
-    return sorted({*globals(), *[name.replace("-", "_") for name in METHODS]})
+    return sorted({*globals(), *[name.replace("-", "_") for name in (*METHODS, "levenberg-marquardt")]})

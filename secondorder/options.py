@@ -7,13 +7,14 @@ from typing import NamedTuple
 from secondorder.jit import JIT_DISABLED
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import MAX_WINDOW, SearchOptions
+from secondorder.precision import roundings
 
 
 class RunOptions(NamedTuple):
     """Options that every method has. The stopping test is |g|_inf <= max(gtol, grtol |g(x0)|_inf)."""
 
     gtol: float = 0.0  # absolute; if only gtol is given, grtol is 0, as in scipy
-    grtol: float = 2.0**-26  # relative to the start: sqrt(eps), as in JSOSolvers; invariant to the scale of f
+    grtol: float = roundings(power=0.5)  # relative to the start: sqrt(eps), as in JSOSolvers; free of f's scale
     xtol: float = 0.0  # stop, with success, when |s|_inf <= xtol |x|_inf; 0: off
     ftol: float = 0.0  # stop, with success, when |f_k - f_k+1| <= ftol max(|f_k|, |f_k+1|); 0: off
     fmin: float = -math.inf  # f at or below fmin is unbounded; default -1e20 max(1, |f(x0)|)
@@ -23,7 +24,7 @@ class RunOptions(NamedTuple):
     history: bool = False  # record a row an iteration
     disp: bool = False  # print the message at the end
     on_error: str = "raise"  # or "return": what an exception in the user's function does
-    curvature: float = 2.0**-26  # below -curvature |H| an eigenvalue is negative, >= 0; sqrt(eps), as grtol
+    curvature: float = roundings(power=0.5)  # below -curvature |H| an eigenvalue is negative, >= 0; sqrt(eps), as grtol
     seed: int = 0  # of all that is random where a saddle is looked for and left, >= 0
     max_escapes: int = 20  # saddles that a run leaves at most, >= 0
     escape: str = "curvature"  # how it leaves them, by name: ESCAPES; no other misses fewer

@@ -48,7 +48,7 @@ from secondorder.control import (
     F,
     value_and_gradient,
 )
-from secondorder.fits.model import FIXED, N_VECTORS, RANK
+from secondorder.fits.model import FIXED, N_VECTORS, settle_inverse
 from secondorder.jit import (
     FUN_GRAD,
     Native,
@@ -171,11 +171,7 @@ def fit_item(job, x, item):
     memory[FIXED] = 0.0  # variables are scaled by the Jacobian
     solve = _fit_entry_at(entry)
     reason = solve(program, scratch, control_address, x, residual, jacobian, jvp, vjp, loss, address, item)
-    n = x.shape[0]
-    if int(memory[RANK]) != n:  # J'J has no inverse
-        for i in range(N_VECTORS, N_VECTORS + n):
-            for j in range(n):
-                work[i, j] = math.inf
+    settle_inverse(work, memory, _control_at(control_address))
     return reason
 
 

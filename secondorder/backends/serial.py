@@ -100,6 +100,7 @@ from secondorder.linalg import chunks
 from secondorder.linalg.vectors import copy, norm_inf, scale
 from secondorder.line_searches.initial_step import HAGER_ZHANG
 from secondorder.line_searches.memory import SearchOptions
+from secondorder.precision import TwoPrecisions
 from secondorder.result import OptimizeResult
 from secondorder.status import CONVERGED, RAISED, REASONS, RUNNING, Outcome
 
@@ -136,7 +137,7 @@ GUARD = 6.02214076e-300  # what stands behind g while the first gradient is comp
 GUARDS = 8
 
 # |g(x0)| outside these bounds: f and g are scaled by a power of two, so that their squares neither over- nor underflow.
-TINY_GRADIENT, HUGE_GRADIENT = 2.0**-300, 2.0**300
+TINY_GRADIENT, HUGE_GRADIENT = TwoPrecisions(2.0**-300, 2.0**-40), TwoPrecisions(2.0**300, 2.0**40)
 
 
 @seldom

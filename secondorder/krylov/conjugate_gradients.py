@@ -37,10 +37,10 @@ from secondorder.krylov.ends import (
     STOPPED,
 )
 from secondorder.linalg.vectors import axpby, copy, dot, fill
+from secondorder.precision import EPS
 
 N_VECTORS = 4
 P = 1  # row of work that the last direction is in
-EPS = 2.0**-52
 
 
 class Solution(NamedTuple):

@@ -35,9 +35,9 @@ from secondorder.jit import f8, intp, leaf, loop, reshaped, tuple_type
 from secondorder.krylov.ends import CONVERGED, INVARIANT, MAX_STEPS, NOT_FINITE, STOPPED
 from secondorder.linalg.eigen import implicit_ql, sort_ascending, tridiagonal_eigen
 from secondorder.linalg.vectors import axpy, axpy_dot, copy, dot, scale
+from secondorder.precision import roundings
 
-EPS = 2.0**-52
-BREAKDOWN = 64.0 * EPS  # beta at or below this, relative to |H|, is rounding
+BREAKDOWN = roundings(64.0)  # beta at or below this, relative to |H|, is rounding
 
 
 class Ritz(NamedTuple):

@@ -47,10 +47,10 @@ from secondorder.krylov.ends import (
     STOPPED,
 )
 from secondorder.linalg.vectors import axpby, axpy, axpy_dot, copy, dot, fill, scale
+from secondorder.precision import EPS
 
 N_VECTORS = 7
 R = 6  # row of work that M^{-1} r is in
-EPS = 2.0**-52
 # |H r| / |r| grows by rounding alone: by this factor, from at most this times |H|, while |r| falls by less than this
 WORSE, SMALL, NO_LESS = 8.0, 1e-5, 1e-11
 ARTOL = 2.0**-24  # what |H r| / (|H| |r|) can be expected to reach,
