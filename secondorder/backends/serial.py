@@ -133,7 +133,8 @@ _solver_with_hess_at = function_at(solver_signature(ANY, HESS))
 _options_at, _search_options_at, _control_at = reference_at(ANY), reference_at(SEARCH_OPTIONS), reference_at(CONTROL)
 _program_at, _scratch_at = loader(tuple_type(intp, intp, intp, intp)), loader(tuple_type(matrix, vector))
 
-GUARD = 6.02214076e-300  # what stands behind g while the first gradient is computed; any sum with it shows
+# what stands behind g while the first gradient is computed; any sum with it shows
+GUARD = TwoPrecisions(6.02214076e-300, 6.02214076e-30)
 GUARDS = 8
 
 # |g(x0)| outside these bounds: f and g are scaled by a power of two, so that their squares neither over- nor underflow.
