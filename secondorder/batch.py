@@ -101,12 +101,14 @@ class BatchResult(OptimizeResult):
             i = range(self["fun"].size)[i]
         except (IndexError, TypeError, ValueError):
             raise IndexError(f"there is no problem {i!r}: the batch has shape {shape}") from None
+        # those on a GPU are of two axes, and stay there
+        x, jac = [a if len(shape) == 1 else a.reshape(-1, n) for a in (self["x"], self["jac"])]
         reason = REASONS[int(self["_reasons"][i])]
         threshold, gnorm = float(self["_thresholds"][i]), float(self["optimality"].flat[i])
         result = OptimizeResult(
-            x=self["x"].reshape(-1, n)[i],
+            x=x[i],
             fun=float(self["fun"].flat[i]),
-            jac=self["jac"].reshape(-1, n)[i],
+            jac=jac[i],
             success=bool(self["success"].flat[i]),
             status=int(self["status"].flat[i]),
             message=reason.sentence,
