@@ -94,7 +94,7 @@ class BatchResult(OptimizeResult):
 
         i: its number, or in a batch of more axes its indices; negative ones count from the end.
         """
-        shape, n = self["fun"].shape, self["x"].shape[-1]
+        shape, n = self["fun"].shape, tuple(self["x"].shape)[-1]
         try:
             if isinstance(i, tuple):
                 i = int(np.ravel_multi_index([range(k)[j] for j, k in zip(i, shape, strict=True)], shape))
