@@ -10,8 +10,8 @@ import numpy as np
 from secondorder import control as c
 from secondorder.averages import Average
 from secondorder.backends import updates as backend
-from secondorder.derivatives.row_sums import BEYOND, GUARD, GUARDS, in_data, misfit
-from secondorder.finite_sum import FiniteSum
+from secondorder.derivatives.row_sums import BEYOND, GUARD, GUARDS, in_data
+from secondorder.finite_sum import FiniteSum, Whole
 from secondorder.jit import Native
 from secondorder.methods import METHODS
 from secondorder.minimize import interruptible, method_name, start_vector
@@ -232,37 +232,15 @@ def validation_of(validation):
     return Validation(validation)
 
 
-class Whole:
-    """f over all rows of a FiniteSum, as a function of x."""
-
-    def __init__(self, finite_sum):
-        function, args = self.given = finite_sum.as_objective()
-        typed, kind = typed_objective((function, None, None, None), args, ("grad",))
-        self.typed, self.bound = typed, typed.bind(args, kind)
-
-    def __call__(self, x, g=None):
-        """The value; g <- the gradient."""
-        return backend.value_at(self.typed.fun_grad, x, np.empty(x.size) if g is None else g, self.bound.address)
-
-    def check(self, x):
-        """An error that names shapes and numbers if the first row of the data does not go with x."""
-        found = misfit(*self.given, x)
-        if found is not None:
-            raise found from None
-
-
 class Validation(Whole):
     """`Whole` with errors that say so."""
 
-    def __call__(self, x):
-        """The value."""
+    def check(self, x, name="x"):
+        """As there."""
         try:
-            return super().__call__(x)
-        except Exception as error:
-            found = misfit(*self.given, x, "x")
-            if found is None:
-                raise
-            raise type(found)(f"validation: {found}") from error
+            super().check(x, name)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation: {error}") from None
 
 
 def bars(options):
@@ -445,16 +423,16 @@ class Run:
     def check_start(self):
         """An error that names shapes where x0 and the first row of the data do not go together, evaluated for that."""
         if self.typed.in_python is not None:
-            self.whole.check(self.x)
+            self.whole.check(self.x, "x0")
             return
         room = np.full(self.x.size + GUARDS, GUARD)
         try:
             backend.value_at(self.typed.fun_grad, self.x, room[: self.x.size], self.bound.address)
         except Exception:
-            self.whole.check(self.x)
+            self.whole.check(self.x, "x0")
             return  # something else, which the run will meet
         if np.any(room[self.x.size :] != GUARD):
-            self.whole.check(self.x)
+            self.whole.check(self.x, "x0")
             raise ValueError(BEYOND)
 
     @property

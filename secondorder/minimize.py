@@ -230,8 +230,8 @@ def minimize(
 # ------------------------------------------------------------------------------------------------ 1 the arguments
 
 
-def start_vector(x0):
-    """A private, contiguous float64 copy of x0."""
+def start_vector(x0, name="x0"):
+    """A private, contiguous float64 copy of x0, in errors under this name."""
     if type(x0) is np.ndarray and x0.dtype is FLOAT64 and x0.ndim == 1:
         return x0.copy()
     try:
@@ -239,17 +239,17 @@ def start_vector(x0):
         if given.dtype.kind == "O":  # None would become nan
             given = np.array([float(value) for value in given.flat]).reshape(given.shape)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"x0 must hold real numbers; it is {x0!r:.200}") from error
+        raise TypeError(f"{name} must hold real numbers; it is {x0!r:.200}") from error
     if given.dtype.kind == "c":
-        raise TypeError("x0 must hold real numbers; it is complex. Minimize over real and imaginary parts instead")
+        raise TypeError(f"{name} must hold real numbers; it is complex. Minimize over real and imaginary parts instead")
     if given.dtype.kind not in "fiub":
-        raise TypeError(f"x0 must hold real numbers; it is {x0!r:.200}")
+        raise TypeError(f"{name} must hold real numbers; it is {x0!r:.200}")
     x = np.array(given, dtype=np.float64, order="C")
     if x.ndim == 0:
         x = x.reshape(1)
     if x.ndim != 1:
         raise ValueError(
-            f"x0 has shape {x.shape}; minimize takes a vector of shape (n,). Use x0.ravel() for one problem"
+            f"{name} has shape {x.shape}; minimize takes a vector of shape (n,). Use {name}.ravel() for one problem"
         )
     return x
 

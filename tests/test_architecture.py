@@ -60,7 +60,7 @@ PARTS = {
         "updates",
     },
     "schedules": {"backends", "updates"},
-    "finite_sum": {"backends", "derivatives", "jit"},
+    "finite_sum": {"backends", "derivatives", "jit", "minimize", "objective"},
     "fitting": {
         "averages",
         "backends",
@@ -428,7 +428,17 @@ def test_every_method_file_is_in_the_table():
 def test_every_update_file_is_in_the_table():
     files = {path.stem for path in (PACKAGE / "updates").glob("*.py")} - {"__init__"}
     members = {module.__name__.rpartition(".")[2] for module in UPDATES.values()}
-    shared = {"descent", "epochs", "moments", "resilient", "schedules", "subsampled_newton_cg", "sweep", "treatment"}
+    shared = {
+        "averaging",
+        "descent",
+        "epochs",
+        "moments",
+        "resilient",
+        "schedules",
+        "subsampled_newton_cg",
+        "sweep",
+        "treatment",
+    }
     assert files - shared == members
 
 

@@ -60,6 +60,22 @@ def test_value_gradient_and_product_are_those_of_all_rows():
     assert minimum.certificate.lambda_min == pytest.approx(np.linalg.eigvalsh(H)[0], rel=1e-10)
 
 
+def test_a_sum_has_value_gradient_and_product_as_methods():
+    risk, v = so.FiniteSum(term, (X, Y), regularizer=ridge), np.array([1.0, -0.5, 2.0])
+    f, g, product = naive(W, v)
+    assert risk.value(W.tolist()) == pytest.approx(f, rel=1e-14)
+    assert np.allclose(risk.gradient(W), g, rtol=1e-13) and np.allclose(risk.hvp(W, v), product, rtol=1e-13)
+    for wrong, words in (
+        (lambda: risk.value(np.zeros(4)), r"the term fails for x of shape \(4,\) with the first row"),
+        (lambda: risk.gradient(np.zeros(2)), r"the term fails for x of shape \(2,\)"),
+        (lambda: risk.hvp(W, np.zeros(2)), "v has length 2; x has 3"),
+        (lambda: risk.hvp(W, "v"), "v must hold real numbers"),
+        (lambda: risk.hvp(np.zeros(4), np.zeros(4)), r"the term fails for x of shape \(4,\)"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=words):
+            wrong()
+
+
 @several
 @pytest.mark.parametrize("method", ["newton-cg", "newton", "l-bfgs"])
 def test_any_number_of_threads_gives_the_same_bits(method, monkeypatch):

@@ -17,6 +17,7 @@ from secondorder.jit import (
     DISTINCT,
     ENTRY,
     FUN_GRAD,
+    HVP,
     KERNEL,
     PARALLEL,
     Reference,
@@ -263,6 +264,19 @@ def _value_at(fun_grad, x, g, address):
 def value_at(fun_grad, x, g, address):
     """The value of the typed function at an address; g is written."""
     return entry_point(compiled(_value_at, f8(intp, vector, vector, intp), "entry"))(fun_grad, x, g, address)
+
+
+_hvp_at = function_at(HVP)
+
+
+def _product_at(hvp, x, v, out, address):
+    return _hvp_at(hvp)(x, v, out, (address, 0))
+
+
+def product_at(hvp, x, v, out, address):
+    """out <- H v by the typed product at an address."""
+    signature = f8(intp, vector, vector, vector, intp)
+    entry_point(compiled(_product_at, signature, "entry"))(hvp, x, v, out, address)
 
 
 def on_main_thread():
