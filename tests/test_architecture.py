@@ -125,6 +125,7 @@ PARTS = {
         "status",
     },
     "certificate": {"control", "minimize", "result", "status", "subproblems"},
+    "perturbing": {"backends", "jit", "subproblems"},
     "operators": {"backends", "derivatives", "jit", "krylov", "objective"},
     "matrix_free": {"backends", "control", "jit", "krylov", "linalg", "minimize", "operators", "status"},
     "least_squares": {

@@ -165,3 +165,12 @@ def test_different_sums_have_different_names_in_the_disk_cache():
                 for k in (False, True)}  # fmt: skip
 
     assert len(names(term) | names(term, ridge) | names(lambda w, row, label: np.dot(row, w) * label)) == 6
+
+
+def test_its_hessian_is_an_operator():
+    H, v = so.hessian_at(so.FiniteSum(term, (X, Y), ridge), W), np.array([1.0, -2.0, 0.5])
+    assert H.backend == "compiled"
+    np.testing.assert_allclose(H @ v, naive(W, v)[2], rtol=1e-12)
+    assert so.cg(H, v).success
+    with pytest.raises(ValueError, match="x is not there"):
+        so.hessian_at(ridge, W, stream=0)

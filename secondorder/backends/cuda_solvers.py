@@ -256,15 +256,11 @@ class Run:
         return self.verbs.combine(self.matrix, *arguments)
 
     def in_ball(self, seed, stream, radius, xi):
-        """`subproblems.perturbation.in_ball`: the same numbers, each thread's from where its entries begin."""
-        a, b = unmade(seeded)(seed, stream)
-        self.verbs.random_normal(a, b, 1.0, xi)
-        a, b = far(a, FACTOR_1, MODULUS_1, 2 * self.n), far(b, FACTOR_2, MODULUS_2, 2 * self.n)
-        _, _, last = unmade(uniform)(a, b)
-        self.verbs.scale(radius * last ** (1.0 / self.n) / np.sqrt(self.verbs.dot(xi, xi)), xi, xi)
+        """`subproblems.perturbation.in_ball`."""
+        in_ball(self.verbs, seed, stream, radius, xi)
 
     def random_direction(self, seed, stream, v):
-        """`subproblems.least_curvature.random_direction`, likewise."""
+        """`subproblems.least_curvature.random_direction`: the same numbers."""
         self.verbs.random_normal(*unmade(seeded)(seed, stream), 1.0, v)
 
     # what solvers are given: functions of (x, ..., data)
@@ -379,6 +375,28 @@ class Run:
         for k in IN_UNITS_OF_F:
             values[k] /= self.values[SCALE]
         return values
+
+
+def in_ball(verbs, seed, stream, radius, xi):
+    """`subproblems.perturbation.in_ball`: the same numbers, each thread's from where its entries begin."""
+    a, b = unmade(seeded)(seed, stream)
+    verbs.random_normal(a, b, 1.0, xi)
+    a, b = far(a, FACTOR_1, MODULUS_1, 2 * verbs.n), far(b, FACTOR_2, MODULUS_2, 2 * verbs.n)
+    _, _, last = unmade(uniform)(a, b)
+    verbs.scale(radius * last ** (1.0 / verbs.n) / np.sqrt(verbs.dot(xi, xi)), xi, xi)
+
+
+def perturb(x, seed, number, radius, stream):
+    """x, of any shape on the device, <- x + a vector that is uniform in a ball."""
+    given = device_array_of("x", x)
+    if given.dtype not in (np.float32, np.float64):
+        raise TypeError(f"x must hold float32 or float64; it is an array of {given.dtype} on the device")
+    given, stream = flat("x", given), stream_of(stream)
+    if given.size > 0:
+        xi = cuda.device_array(given.size, given.dtype, stream=stream)
+        verbs = Verbs(given.size, stream)
+        in_ball(verbs, seed, number, radius, xi)
+        verbs.axpy(1.0, xi, given, given)
 
 
 def unmade(function):
