@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from secondorder import kernels
 from secondorder.backends import fits
 from secondorder.control import FUN_PER_GRAD
 from secondorder.derivatives.autodiff.kinds import vector_and
@@ -19,6 +18,16 @@ from secondorder.fits.model import FIXED, N_VECTORS, settle_inverse
 from secondorder.jit import FLAGS, floats_at, loop, njit, plain, rows_at, type_of
 from secondorder.least_squares import find_loss, find_method
 from secondorder.options import parse_fit
+from secondorder.workspace import (
+    check_numbers,
+    check_size,
+    control_start,
+    layout,
+    of_numbers,
+    options_in_kernel,
+    options_of,
+    solver_in,
+)
 
 
 class FitKernel(NamedTuple):
@@ -114,12 +123,12 @@ def make(method, residual, n, options=None, args=None, loss="linear", f_scale=1.
         raise ValueError("residual must return at least one number; it returned an empty array")
     of_residual, jacobian, n_derivatives = generated_in_workspace(residual, n, m, args)
     n_fit = module.n_fit(n, parsed.method)
-    words = kernels.layout(module, parsed.method, n, n_fit * m + n_derivatives)
+    words = layout(module, parsed.method, n, n_fit * m + n_derivatives)
     run = runner(module, parsed, of_residual, jacobian, loss, n, m, n_fit, n_derivatives)
-    start = kernels.control_start(fits.control_start(parsed.run, n))
+    start = control_start(fits.control_start(parsed.run, n))
     start[0][FUN_PER_GRAD] = 0
-    solve_tuple = kernels.solver_in(words, n, run, None, start, parsed.run.strict, degree=2)
-    solve_tuple = kernels.of_numbers(solve_tuple, dtype)
+    solve_tuple = solver_in(words, n, run, None, start, parsed.run.strict, degree=2)
+    solve_tuple = of_numbers(solve_tuple, dtype)
 
     @njit(**FLAGS)
     def solve(x, workspace, *args):
@@ -139,15 +148,15 @@ def checked(method, residual, n, options, loss, f_scale, dtype="float64"):
         raise ValueError(f"method={name!r} must be one with Jacobians, levenberg-marquardt or dogleg, in a kernel")
     if not callable(residual):
         raise TypeError(f"residual must be callable; it is {residual!r:.200}")
-    kernels.check_size(n)
+    check_size(n)
     if not isinstance(loss, str):
         raise TypeError(
             f"loss={loss!r:.100} must be one of {', '.join(LOSSES)} in a kernel, where functions are inlined"
         )
     given = find_loss(loss, f_scale, "numba").native.values
-    kernels.check_numbers(dtype, name, IN_SINGLE)
-    parsed = parse_fit(name, module, kernels.options_in_kernel(options))
-    return name, module, kernels.options_of(parsed, dtype), given
+    check_numbers(dtype, name, IN_SINGLE)
+    parsed = parse_fit(name, module, options_in_kernel(options))
+    return name, module, options_of(parsed, dtype), given
 
 
 def generated_in_workspace(residual, n, m, args):

@@ -34,6 +34,7 @@ import struct
 import time
 import warnings
 import weakref
+from types import FunctionType as FunctionOfPython
 
 import llvmlite.binding as llvm
 import numba
@@ -550,6 +551,11 @@ def type_of(args):
 def is_compiled(function):
     """Is this a function that Numba has compiled or will compile?"""
     return isinstance(function, Dispatcher)
+
+
+def is_made_of_text(function):
+    """Is it what its Python says, and no more? Not so a function whose text depends on types, or an overload."""
+    return type(function) is (FunctionOfPython if JIT_DISABLED else CPUDispatcher)
 
 
 def plain(function):

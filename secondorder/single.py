@@ -12,16 +12,14 @@ import math
 import types
 
 import numpy as np
-from numba.core.registry import CPUDispatcher
 
 from secondorder import elementary
-from secondorder.derivatives.autodiff import in_kernels
-from secondorder.jit import FLAGS, JIT_DISABLED, float_of, inlined, njit, plain, single_of
-from secondorder.options import Parsed
+from secondorder.jit import FLAGS, JIT_DISABLED, float_of, inlined, is_made_of_text, njit, plain, single_of
 from secondorder.precision import TwoPrecisions
 
 MOST_COUNT = 2**31 - 1  # counts are int32 beside words of float32
 OURS = __name__.partition(".")[0] + "."
+WITH_ELEMENTARY = elementary.__name__, OURS + "derivatives.autodiff.in_kernels"  # whose functions these are
 LIBRARIES = {"numba", "numpy", "scipy", "math", "llvmlite", "builtins"}  # whose functions take float32 as they are
 
 
@@ -92,8 +90,7 @@ def rounded(value):
 
 def is_ours(value):
     """A function whose text is made anew: compiled from Python, by us or by the user, without signatures of its own."""
-    kind = types.FunctionType if JIT_DISABLED else CPUDispatcher
-    return type(value) is kind and (plain(value).__module__ or "").partition(".")[0] not in LIBRARIES
+    return is_made_of_text(value) and (plain(value).__module__ or "").partition(".")[0] not in LIBRARIES
 
 
 def module_in_single(module):
@@ -103,7 +100,7 @@ def module_in_single(module):
         MODULES[name] = made = types.ModuleType(f"{name}_in_single")
         # made when they are asked for: most of a module's functions are not for float32
         made.__getattr__ = lambda attribute: single(getattr(module, attribute))
-        if module in (elementary, in_kernels):
+        if name in WITH_ELEMENTARY:
             vars(made).update(ELEMENTARY)
     return MODULES.get(name, module)
 
@@ -140,15 +137,6 @@ def in_single(function, made=None):
 def constant(value):
     """A constant of code; docstrings and code within it stay."""
     return single(value) if isinstance(value, (float, tuple)) else value
-
-
-def options_in_single(parsed):
-    """Checked options whose defaults that speak of rounding are those of float32."""
-    return Parsed(*[
-        part._replace(**{name: float(value.single) for name, value in part._asdict().items()
-                         if isinstance(value, TwoPrecisions)}) if hasattr(part, "_asdict") else part
-        for part in parsed
-    ])  # fmt: skip
 
 
 ELEMENTARY = {name: getattr(EXACT, name) for name in ("exp", "expm1", "log", "log1p", "tanh")}

@@ -37,6 +37,8 @@ def test_each_lane_comes_as_near_as_float32_can(method):
     assert np.all(found.optimality[solved] <= found["_thresholds"][solved])
     np.testing.assert_allclose(found.x[solved], 1.0, atol=0.1)
     tight = so.minimize_batch(valley, X, args, method, tol=1e-30, device="cuda", dtype="float32")
+    at_start = found["_thresholds"] / 2.0**-11.5
+    assert np.all(tight.optimality[solved] <= 1e-5 * at_start[solved])
     words = [tight.problem(i).reason for i in solved]
     assert set(words) <= {"precision", "gtol", "maxiter"}, words  # never as if the gradient were wrong
 

@@ -56,6 +56,45 @@ def test_derivatives_are_generated_for_the_device():
     agree(so.minimize_batch(misfit, X, device="cuda", **given), so.minimize_batch(misfit, X, **given), 0.0)
 
 
+def curve(t, a, b):
+    """A decay."""
+    return a * np.exp(-b * t)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_fits_have_the_points_and_covariances_of_the_cpu(dtype):
+    B, t = 33 if SIMULATED else 5000, np.linspace(0.0, 2.0, 20)
+    Y = curve(t, 3.0, np.linspace(0.5, 2.0, B)[:, None]) + 0.01 * np.random.default_rng(3).standard_normal((B, 20))
+    Y[0, 3], Y[1] = np.nan, np.nan
+    expected = so.curve_fit_batch(curve, t, Y, np.ones((B, 2)))
+    for given in (Y, cuda.to_device(Y)):
+        found = so.curve_fit_batch(curve, t, given, np.ones((B, 2)), device="cuda", dtype=dtype)
+        assert found.status.tolist() == expected.status.tolist()
+        rtol = 1e-6 if dtype == "float64" else 2e-3
+        np.testing.assert_allclose(found.x, expected.x, rtol=rtol)
+        np.testing.assert_allclose(found.covariance, expected.covariance, rtol=50.0 * rtol, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", so.kernels.IN_SINGLE)
+def test_a_batch_in_float32_comes_near_the_points_of_float64(method):
+    B = 33 if SIMULATED else 5000
+    X = np.ones((B, 2)) + 0.1 * np.random.default_rng(1).standard_normal((B, 2))
+    a, objective = np.geomspace(1.0, 10.0, B), so.Objective(fun_grad, hvp=hvp, hess=hess)
+    found = so.minimize_batch(objective, X, (a,), method, batched=(True,), device="cuda", dtype="float32", tol=1e-3)
+    assert (found.x.dtype, found.success.all()) == (np.float32, True)
+    np.testing.assert_allclose(found.x, 1.0, atol=0.02)
+
+
+def test_points_of_the_device_have_certificates():
+    B = 33 if SIMULATED else 5000
+    X = np.tile([0.0, 0.5], (B, 1))
+    X[::2, 0] = 0.7
+    found = so.minimize_batch(
+        lambda x: (x[0] ** 2 - 1.0) ** 2 + x[1] ** 2, X, method="bfgs", device="cuda", second_order="certify"
+    )
+    assert found.certificate.verdict.tolist() == (["minimum", "saddle"] * B)[:B]
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", UPDATES)
 def test_a_step_of_a_rule_is_that_of_the_cpu(name, dtype):

@@ -27,8 +27,9 @@ ROWS = [(name, "float64", 4, a) for name in METHODS for a in ARCHITECTURES]
 ROWS += [(name, "float64", 8, a) for name in LEAN for a in TWO]
 ROWS += [(name, "float32", 4, a) for name in kernels.IN_SINGLE for a in ARCHITECTURES]
 ROWS += [(name, "float32", 8, a) for name in LEAN for a in TWO]
-ROWS += [(name, numbers, 4, a) for name in FITS for numbers in ("float64", "float32") for a in ARCHITECTURES]
+ROWS += [("levenberg-marquardt", numbers, 4, a) for numbers in ("float64", "float32") for a in ARCHITECTURES]
 ROWS += [("levenberg-marquardt", numbers, n, a) for numbers in ("float64", "float32") for n in (2, 8) for a in TWO]
+ROWS += [("dogleg-fit", "float64", 4, a) for a in TWO]
 CHOSEN = ("l-bfgs", "newton", "trust-ncg", "trust-exact")  # a case takes seconds
 CASES = [(name, "float64", 4, (8, 0)) for name in CHOSEN]
 CASES += [(name, "float64", 8, a) for name in LEAN for a in TWO]
@@ -38,12 +39,23 @@ CASES += [("levenberg-marquardt", "float64", 4, (8, 0))]
 DATA = 32  # of a fit
 
 
-def decays(p, t, y):
-    """Residuals of a sum of exponentials."""
-    r = -y
-    for k in range(0, p.size, 2):
-        r = r + p[k] * np.exp(-p[k + 1] * t)
-    return r
+def decay(p, t, y):
+    """Residuals of an exponential."""
+    return p[0] * np.exp(-p[1] * t) - y
+
+
+def two_decays(p, t, y):
+    """Of a sum of two."""
+    return p[0] * np.exp(-p[1] * t) + p[2] * np.exp(-p[3] * t) - y
+
+
+def four_decays(p, t, y):
+    """Of a sum of four."""
+    first = p[0] * np.exp(-p[1] * t) + p[2] * np.exp(-p[3] * t)
+    return first + p[4] * np.exp(-p[5] * t) + p[6] * np.exp(-p[7] * t) - y
+
+
+RESIDUALS = {2: decay, 4: two_decays, 8: four_decays}
 
 
 @functools.cache
@@ -58,7 +70,7 @@ def source(method, numbers, n):
         made = kernels.make(method, Objective(fun_grad, hvp=hvp, hess=hess), n, dtype=numbers)
         return kernel_for(made, ((),)), types.void(rows, line, line, *out)
     t = np.linspace(0.0, 1.0, DATA).astype(numbers)
-    made = fit_kernels.make(FITS[method], decays, n, args=(t, t), dtype=numbers)
+    made = fit_kernels.make(FITS[method], RESIDUALS[n], n, args=(t, t), dtype=numbers)
     kernel = kernel_for(made, (None, t.shape), (made.inverse, n * n))
     return kernel, types.void(rows, line, line, line, int64, int64, *out, rows)
 
