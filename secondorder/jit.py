@@ -10,6 +10,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     Native, reference_at    a tuple in native form, and the one word that compiled code passes on in its place
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
+    vector_of_floats        the same array; what is no contiguous, writable vector of float64 doesn't compile
     floats_at, integers_at, booleans_at, spaced_at, reshaped   arrays in memory that is there already
     local_floats, local_integers, local_booleans    small arrays on the stack
     monotonic_ns, run_pending_signals, atomic_load
@@ -730,6 +731,10 @@ if JIT_DISABLED:
         """The array."""
         return array
 
+    def vector_of_floats(array):
+        """The array."""
+        return array
+
     def atomic_load(array, index):
         """array[index]."""
         return array[index]
@@ -882,6 +887,17 @@ else:
     @intrinsic
     def borrowed(typingctx, array):
         """The same array without its owner: valid while the caller's array lives; free to pass around."""
+
+        def codegen(context, builder, sig, args):
+            return _without_owner(context, builder, sig.args[0], args[0])
+
+        return array(array), codegen
+
+    @intrinsic
+    def vector_of_floats(typingctx, array):
+        """The same array without its owner. A TypingError of one line, where others would come of deep inside."""
+        if not (isinstance(array, types.Array) and array == types.Array(f8, 1, "C", aligned=array.aligned)):
+            raise TypingError(f"x and workspace must be contiguous, writable vectors of float64; this is {array}")
 
         def codegen(context, builder, sig, args):
             return _without_owner(context, builder, sig.args[0], args[0])

@@ -36,7 +36,7 @@ from secondorder.control import (
     F,
 )
 from secondorder.derivatives.transforms import hessian, hvp, value_and_grad
-from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, is_compiled, loop, njit
+from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, is_compiled, loop, njit, vector_of_floats
 from secondorder.linalg import chunks
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
@@ -86,7 +86,8 @@ class Kernel(NamedTuple):
     ----------
     solve : function
         ``solve(x, workspace, *args) -> End``, compiled. x, shape (n,), is where the run starts, and then where it
-        ended. args are what fun_grad gets after its g.
+        ended. args are what fun_grad gets after its g. A ValueError says that x or workspace have another length than
+        they must, the compiler that they aren't contiguous, writable vectors of float64.
     n_workspace : int
         The least length of `workspace`, a vector of float64 of any contents. Afterwards its first n numbers are the
         gradient at x.
@@ -96,7 +97,7 @@ class Kernel(NamedTuple):
         The method's name.
     solve_tuple : function
         ``solve_tuple(x, workspace, args)``, args a tuple: the form for kernels of `numba.cuda`, where Numba has no
-        ``*args``.
+        ``*args``. Lengths and types aren't looked at.
     """
 
     solve: object
@@ -172,11 +173,17 @@ def make(method, objective, n, options=None, args=None):
     run = runner(module, parsed, *typed)
     solve_tuple = solver_in(words, n, run, typed[1], control_start(parsed.run, n), parsed.run.strict)
 
+    total = words.total
+    wrong = f"x must have length {n}, and the workspace of this kernel at least {total} numbers, n_workspace"
+
     @njit(**FLAGS)
     def solve(x, workspace, *args):
+        x, workspace = vector_of_floats(x), vector_of_floats(workspace)
+        if x.shape[0] != n or workspace.shape[0] < total:  # else memory of others would be written
+            raise ValueError(wrong)
         return solve_tuple(x, workspace, args)
 
-    return Kernel(solve, words.total, n, name, solve_tuple)
+    return Kernel(solve, total, n, name, solve_tuple)
 
 
 class Layout(NamedTuple):
@@ -287,6 +294,8 @@ def checked(method, objective, n, options):
         raise TypeError(f"objective must be an Objective or a function; it is {objective!r:.100}")
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n={n!r} must be a whole number of at least 1")
+    if options is not None and not isinstance(options, dict):
+        raise TypeError(f"options must be a dict; it is {options!r:.200}")
     options = dict(options or {})
     for key in ("history", "disp", "time_limit", "on_error", "preconditioner"):
         if callable(options.get(key)) or (key != "preconditioner" and key in options):
