@@ -27,6 +27,7 @@ from secondorder.workspace import (
     options_in_kernel,
     options_of,
     solver_in,
+    spread,
 )
 
 
@@ -130,10 +131,7 @@ def make(method, residual, n, options=None, args=None, loss="linear", f_scale=1.
     solve_tuple = solver_in(words, n, run, None, start, parsed.run.strict, degree=2)
     solve_tuple = of_numbers(solve_tuple, dtype)
 
-    @njit(**FLAGS)
-    def solve(x, workspace, *args):
-        return solve_tuple(x, workspace, (*args, m))
-
+    solve = spread(solve_tuple, n, words.total, dtype, (m,))
     return FitKernel(solve, words.total, n, m, name, solve_tuple, N_VECTORS * n)
 
 

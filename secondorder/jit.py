@@ -10,6 +10,7 @@ every objective: the objective reaches it as the address of compiled code. What 
     Native, reference_at    a tuple in native form, and the one word that compiled code passes on in its place
     Pinned                  a tuple of user arguments, kept where compiled code can load it from an address
     borrowed                an array without an owner: passing it on costs no reference counting
+    vector_of(dtype)        the same array; what is no contiguous, writable vector of this type doesn't compile
     floats_at, integers_at, booleans_at, rows_at, spaced_at, reshaped   arrays in memory that is there already
     local_floats, local_integers, local_booleans    small arrays on the stack
     monotonic_ns, run_pending_signals, atomic_load
@@ -779,6 +780,10 @@ if JIT_DISABLED:
         """The array."""
         return array
 
+    def vector_of(dtype):
+        """A function that gives its array back."""
+        return borrowed
+
     def atomic_load(array, index):
         """array[index]."""
         return array[index]
@@ -958,6 +963,23 @@ else:
             return _without_owner(context, builder, sig.args[0], args[0])
 
         return array(array), codegen
+
+    @functools.cache
+    def vector_of(dtype):
+        """Intrinsic: the same array without its owner. A TypingError of one line, where others come of deep inside."""
+        number = types.float64 if dtype == "float64" else types.float32
+
+        @intrinsic
+        def vector_of_floats(typingctx, array):
+            if not (isinstance(array, types.Array) and array == types.Array(number, 1, "C", aligned=array.aligned)):
+                raise TypingError(f"x and workspace must be contiguous, writable vectors of {dtype}; this is {array}")
+
+            def codegen(context, builder, sig, args):
+                return _without_owner(context, builder, sig.args[0], args[0])
+
+            return array(array), codegen
+
+        return vector_of_floats
 
     def _carver(dtypes):
         """Intrinsic: (workspace, start, shape) -> the array in the words from start on. dtypes: of words -> of entries.

@@ -44,7 +44,8 @@ class Kernel(NamedTuple):
     ----------
     solve : function
         ``solve(x, workspace, *args) -> End``, compiled. x, shape (n,), is where the run starts, and then where it
-        ended. args are what fun_grad gets after its g.
+        ended. args are what fun_grad gets after its g. A ValueError says that x or workspace have another length than
+        they must, the compiler that they aren't contiguous, writable vectors of float64.
     n_workspace : int
         The least length of `workspace`, a vector of float64 of any contents. Afterwards its first n numbers are the
         gradient at x.
@@ -54,7 +55,7 @@ class Kernel(NamedTuple):
         The method's name.
     solve_tuple : function
         ``solve_tuple(x, workspace, args)``, args a tuple: the form for kernels of `numba.cuda`, where Numba has no
-        ``*args``.
+        ``*args``. Lengths and types aren't looked at.
     """
 
     solve: object
@@ -133,7 +134,7 @@ def make(method, objective, n, options=None, args=None, dtype="float64"):
     start = control_start(serial.control_start(parsed.run, n))
     solve_tuple = solver_in(words, n, run, typed[1], start, parsed.run.strict)
     solve_tuple = of_numbers(solve_tuple, dtype)
-    return Kernel(spread(solve_tuple), words.total, n, name, solve_tuple)
+    return Kernel(spread(solve_tuple, n, words.total, dtype), words.total, n, name, solve_tuple)
 
 
 def runner(module, parsed, fun, fun_grad, second):

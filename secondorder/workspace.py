@@ -31,7 +31,7 @@ from secondorder.control import (
     Control,
     F,
 )
-from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, njit
+from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, njit, vector_of
 from secondorder.linalg import chunks
 from secondorder.options import Parsed
 from secondorder.precision import TwoPrecisions
@@ -158,12 +158,17 @@ def solver_in(words, n, run, fun_grad, start, strict, degree=1):
     return solve_tuple
 
 
-def spread(solve_tuple):
-    """solve(x, workspace, *args), for users' code."""
+def spread(solve_tuple, n, total, dtype, more=()):
+    """solve(x, workspace, *args), for users' code; x (n,), workspace (total,) or longer. more: follows args."""
+    checked = vector_of(dtype)
+    wrong = f"x must have length {n}, and the workspace of this kernel at least {total} numbers, n_workspace"
 
     @njit(**FLAGS)
     def solve(x, workspace, *args):
-        return solve_tuple(x, workspace, args)
+        x, workspace = checked(x), checked(workspace)
+        if x.shape[0] != n or workspace.shape[0] < total:  # else memory of others would be written
+            raise ValueError(wrong)
+        return solve_tuple(x, workspace, args + more)
 
     return solve
 
@@ -213,6 +218,8 @@ def check_size(n):
 
 def options_in_kernel(options):
     """The options as a dict, without those that need the interpreter or a clock."""
+    if options is not None and not isinstance(options, dict):
+        raise TypeError(f"options must be a dict; it is {options!r:.200}")
     options = dict(options or {})
     for key in ("history", "disp", "time_limit", "on_error", "preconditioner"):
         if callable(options.get(key)) or (key != "preconditioner" and key in options):

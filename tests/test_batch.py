@@ -7,12 +7,13 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 from numba import njit
 
-from secondorder import BatchResult, Objective, minimize, minimize_batch, multistart
+from secondorder import BatchResult, Objective, curve_fit_batch, minimize, minimize_batch, multistart
 from secondorder.jit import JIT_DISABLED
 from secondorder.problems import PROBLEMS
 from tests.objectives import made_once
@@ -393,6 +394,64 @@ def test_a_time_limit_holds_for_the_whole_batch(workers):
     assert (result.x[np.isnan(result.fun)] == 1.0).all()
 
 
+IN_PYTHON = """
+    import time, numpy as np
+    import secondorder as so
+
+    def fun(x, k):
+        if k == 2:
+            print("ready", flush=True)
+            time.sleep(1.0)
+        return float((x[0] - k) ** 2)
+
+    try:
+        so.minimize_batch(fun, np.ones((5, 1)), (np.arange(5.0),), "bfgs", "2-point", batched=(True,), backend="python")
+    except KeyboardInterrupt as stop:
+        done = stop.optimize_result
+        print(type(done).__name__, done.status[2:].tolist(), np.abs(done.x[:2, 0] - [0.0, 1.0]).max() < 1e-6)
+    """
+
+OF_FITS = """
+    import numpy as np
+    import secondorder as so
+
+    def slow(t, a):
+        s = 0.0
+        for k in range(10_000):
+            s += np.sin(k * a)
+        return a * t + 0.0 * s
+
+    def progress(done):
+        if done and not said:
+            said.append(print("ready", flush=True))
+
+    said, t = [], np.arange(1.0, 3.0)
+    try:
+        so.curve_fit_batch(slow, t, np.ones((1000, 1000, 2)), [1.0], jac="2-point", progress=progress)
+    except KeyboardInterrupt as stop:
+        done = stop.optimize_result
+        status, counts = np.unique(done.status, return_counts=True)
+        print(type(done).__name__, status.tolist(), done.covariance.shape == (1000, 1000, 1, 1))
+    """
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(IN_PYTHON, "BatchResult [130, 130, 130] True"), (OF_FITS, "BatchResult [0, 130] True")],
+    ids=["in Python", "fits"],
+)
+def test_ctrl_c_keeps_what_is_done_in_python_and_of_fits(text, said):
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(text)], stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=60)
+    assert out.splitlines()[-1] == said
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_ends_all_workers_and_keeps_what_is_done(workers):
@@ -427,6 +486,47 @@ def test_ctrl_c_ends_all_workers_and_keeps_what_is_done(workers):
     child.send_signal(signal.SIGINT)
     out, _ = child.communicate(timeout=60)
     assert out.strip() == "[0, 0, 0, 130, 130, 130, 130, 130]"
+
+
+def numbers_a_problem(run, few=500, many=4500):
+    """float64 numbers that a further problem takes at the peak; run(B) -> what solves B problems."""
+    peaks = []
+    for B in (few, many):
+        solve = run(B)
+        tracemalloc.start()
+        try:
+            solve()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return (peaks[1] - peaks[0]) / (many - few) / 8
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="objects of Python are counted too")
+@pytest.mark.parametrize(("second_order", "more"), [(False, 0), ("certify", 40 + 20)])
+def test_a_problem_takes_the_memory_of_its_results_and_no_workspace(second_order, more):
+    n, options = 40, {"maxiter": 1}
+    given = {"batched": (True,), "workers": 2, "options": options, "second_order": second_order}
+
+    def run(B):
+        X, c = np.ones((B, n)), np.zeros(B)
+        return lambda: minimize_batch(bowl, X, (c,), "l-bfgs", **given)
+
+    run(2)()
+    assert 2 * n < numbers_a_problem(run) < 2 * n + 25 + more  # the workspace has more than 20 n
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="objects of Python are counted too")
+def test_a_fit_takes_the_memory_of_its_results_and_weights_and_no_workspace():
+    n, t = 2, np.linspace(0.0, 1.0, 64)
+
+    def run(B):
+        Y = np.ones((B, 64))
+        return lambda: curve_fit_batch(lambda t, a, b: a + b * t, t, Y, np.zeros(n), workers=2)
+
+    run(2)()
+    weights = 64 + 64 / 4
+    assert weights < numbers_a_problem(run) < weights + n * n + 2 * n + 25  # the workspace has more than 4 rows of 64
 
 
 def test_a_bar_shows_progress(capsys):

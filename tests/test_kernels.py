@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import TypingError
 from numba.core.runtime import _nrt_python, rtsys
 
 from secondorder import METHODS, Objective, kernels, least_squares, minimize
@@ -83,6 +84,23 @@ def test_nothing_is_allocated(solved):
     assert counts[1] == counts[2]
 
 
+def test_a_vector_of_another_length_is_refused_where_it_would_be_written_past(solved):
+    _, workspace, all_of = solved
+    out = np.zeros((1, 7))
+    for X, space in ((np.ones((1, 2)), workspace[:-1].copy()), (np.ones((1, 3)), workspace)):
+        with pytest.raises(ValueError, match=f"x must have length 2, and the workspace.*{len(workspace)}"):
+            all_of(X, VALLEYS[:1], space, out, 1)
+
+
+@pytest.mark.parametrize("x", [np.zeros(2, int), np.zeros((2, 2))[:, 0], np.zeros(2, np.float32), np.zeros((2, 2))])
+def test_what_is_no_vector_of_float64_is_refused_by_the_compiler(x):
+    solve, n_workspace, *_ = kernels.make("gradient-descent", OBJECTIVE, 2)
+    with pytest.raises(TypingError, match="contiguous, writable vectors of float64"):
+        solve(x, np.empty(n_workspace), 1.0)
+    with pytest.raises(TypingError, match="contiguous, writable vectors of float64"):
+        solve(np.zeros(2), x, 1.0)
+
+
 def test_every_method_has_its_name_here():
     for name in METHODS:
         assert callable(getattr(kernels, name.replace("-", "_")))
@@ -101,6 +119,7 @@ def test_every_method_has_its_name_here():
         ({"n": 2.5}, ValueError, ["n=2.5", "whole"]),
         ({"options": {"history": True}}, ValueError, ["history", "kernel"]),
         ({"options": {"gtoll": 1.0}}, ValueError, ["gtoll", "gtol"]),
+        ({"options": [1]}, TypeError, ["options", "dict", "[1]"]),
     ],
     ids=lambda value: str(list(value)) if isinstance(value, dict) else None,
 )
