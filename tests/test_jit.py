@@ -223,7 +223,7 @@ def test_closures_of_one_factory_stay_apart_where_each_was_cached_by_another_pro
 
 def test_the_stamp_covers_every_source_file(tmp_path, monkeypatch):
     package = shutil.copytree(PACKAGE, tmp_path / "secondorder", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(jit, "PACKAGE", package)
+    monkeypatch.setattr(jit.cache, "PACKAGE", package)
     stamps = set()
     for file in sorted(package.rglob("*.py"))[:12]:
         stamps.add(jit.source_stamp.__wrapped__())

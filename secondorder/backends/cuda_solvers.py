@@ -192,7 +192,7 @@ class Run:
             "secondorder.subproblems.preconditioner.weighted": verbs.weighted,
             "secondorder.subproblems.preconditioner.learn_from": verbs.learn_from,
             "secondorder.subproblems.perturbation.in_ball": self.in_ball,
-            "secondorder.jit.call_product": call_product,
+            "secondorder.jit.addresses.call_product": call_product,
         }
 
     def change(self, work, *arguments):
