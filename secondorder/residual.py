@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from secondorder.derivatives import finite_differences, in_python, trampolines
 from secondorder.derivatives import residuals as made_of
-from secondorder.derivatives.autodiff.module import COLUMNS
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import (
     JACOBIAN,
@@ -126,6 +125,8 @@ class Residual:
 
     def typed(self, m, n):
         """The TypedResidual for m residuals of n variables: Jacobians go by columns or by rows, whichever are fewer."""
+        from secondorder.derivatives.autodiff.module import COLUMNS  # on use: `import secondorder` doesn't wait for it
+
         form = m < n, n if n in COLUMNS else None
         if form not in self.kept:
             self.kept[form] = self.python_typed() if self.in_python else self.compile_typed(*form)
@@ -194,6 +195,8 @@ class Residual:
 
     def in_one_sweep(self, n):
         """Residuals and all columns of their Jacobian by n variables, generated, if they are of few operations."""
+        from secondorder.derivatives.autodiff.module import COLUMNS  # on use
+
         try:
             made, kind = exact(self.given.residual, self.args_type), self.args_type
             if not made.has_columns(n):

@@ -430,16 +430,19 @@ def test_runs_are_reproducible_and_seeds_differ():
     assert {round(x) for x in ends.values()} == {-1, 1}
 
 
+def scaled_wells(x, g, size):
+    """size (y^4 / 4 - y^2 / 2 + z^2 / 2): a saddle at 0 between two minima."""
+    g[0], g[1] = size * (x[0] ** 3 - x[0]), size * x[1]
+    return size * (0.25 * x[0] ** 4 - 0.5 * x[0] ** 2 + 0.5 * x[1] ** 2)
+
+
+def scaled_wells_hvp(x, v, out, size):
+    out[0], out[1] = size * (3.0 * x[0] ** 2 - 1.0) * v[0], size * v[1]
+
+
 @pytest.mark.parametrize("power", [-900, -40, 40, 60])
 def test_escapes_do_not_depend_on_the_scale_of_f(power):
-    def fun_grad(x, g, size):
-        g[0], g[1] = size * (x[0] ** 3 - x[0]), size * x[1]
-        return size * (0.25 * x[0] ** 4 - 0.5 * x[0] ** 2 + 0.5 * x[1] ** 2)
-
-    def hvp(x, v, out, size):
-        out[0], out[1] = size * (3.0 * x[0] ** 2 - 1.0) * v[0], size * v[1]
-
-    objective = Objective(fun_grad, hvp=hvp)
+    objective = made_once(scaled_wells, hvp=scaled_wells_hvp)
     for x0 in ([0.0, 0.0], [0.0, 1.0]):
         one = minimize(objective, x0, (1.0,), "newton")
         other = minimize(objective, x0, (2.0**power,), "newton")

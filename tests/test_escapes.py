@@ -19,6 +19,8 @@ from tests.test_certificate import (
     eigenvalues,
     model,
     saddle,
+    scaled_wells,
+    scaled_wells_hvp,
 )
 from tests.test_problems import ELSEWHERE
 
@@ -140,14 +142,7 @@ def test_escapes_keep_to_the_budget(name, maxfev):
 @pytest.mark.parametrize("name", BY_CURVATURE)
 @pytest.mark.parametrize("power", [-40, 40])
 def test_ways_out_do_not_depend_on_the_scale_of_f(name, power):
-    def fun_grad(x, g, size):
-        g[0], g[1] = size * (x[0] ** 3 - x[0]), size * x[1]
-        return size * (0.25 * x[0] ** 4 - 0.5 * x[0] ** 2 + 0.5 * x[1] ** 2)
-
-    def hvp(x, v, out, size):
-        out[0], out[1] = size * (3.0 * x[0] ** 2 - 1.0) * v[0], size * v[1]
-
-    objective = Objective(fun_grad, hvp=hvp)
+    objective = made_once(scaled_wells, hvp=scaled_wells_hvp)
     one, other = (
         minimize(objective, [0.0, 1.0], (size,), second_order=True, options={"escape": name})
         for size in (1.0, 2.0**power)

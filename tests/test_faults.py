@@ -700,6 +700,15 @@ def test_an_objective_may_call_minimize(method):
     assert result.fun == outer(result.x)
 
 
+def in_threads(work, n):
+    """work(0), .., work(n - 1), each in a thread of its own."""
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_eight_threads_get_the_bits_of_one(method, backend):
     starts = [np.array([-1.2 + 0.1 * k, 1.0 - 0.05 * k]) for k in range(8)]
 
@@ -715,11 +724,7 @@ def test_eight_threads_get_the_bits_of_one(method, backend):
         for _ in range(3):
             found[k] = solve(starts[k])
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, 8)
     for one, other in zip(expected, found, strict=True):
         assert np.array_equal(one.x, other.x)
         assert np.array_equal(one.jac, other.jac)
@@ -734,11 +739,7 @@ def test_eight_threads_may_run_eight_solvers():
     def work(k):
         found[k] = minimize(clean_fun, START, method=names[k], jac=clean_jac, backend="python")
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(names))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, len(names))
     for one, other in zip(expected, found, strict=True):
         assert np.array_equal(one.x, other.x)
 

@@ -17,6 +17,7 @@ from secondorder import METHODS, Objective, minimize
 from secondorder.backends import serial
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.options import FUNCTIONS, SELECTORS, RunOptions, known_names
+from tests.objectives import made_once
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -331,6 +332,11 @@ def test_every_search_goes_with_every_method(searching_method, search):
 # ------------------------------------------------------------------------------------------ what functions return
 
 
+# Functions are made once, so that what is compiled for them is compiled once for all methods.
+njit_once = functools.cache(njit)
+
+
+@functools.cache
 def returning(make):
     """fun(x) -> make(f), and its gradient."""
 
@@ -377,7 +383,7 @@ def whole(f):
 
 @pytest.mark.parametrize("form", [one_array, one_by_one, number, single], ids=lambda f: f.__name__)
 def test_one_real_number_in_any_form_is_a_value(method, backend, form):
-    make = njit(form) if backend == "numba" else form
+    make = njit_once(form) if backend == "numba" else form
     result = minimize(returning(make), np.zeros(3), method=method, jac=sphere_gradient, backend=backend)
     assert result.success
     assert type(result.fun) is float
@@ -392,7 +398,7 @@ def test_a_python_function_may_return_any_one_real_number(method, value):
 
 
 def test_a_compiled_function_may_return_a_whole_number(method):
-    result = minimize(returning(njit(whole)), MINIMIZER, method=method, jac=sphere_gradient)
+    result = minimize(returning(njit_once(whole)), MINIMIZER, method=method, jac=sphere_gradient)
     assert (result.status, result.fun, result.backend) == (0, 0.0, "compiled")
 
 
@@ -522,6 +528,7 @@ def test_a_compiled_gradient_may_have_any_form_of_a_vector(gradient):
     assert np.allclose(result.x, MINIMIZER, atol=1e-5)
 
 
+@functools.cache
 def overrun(extra):
     def fun_grad(x, g):
         f = 0.0
@@ -539,7 +546,7 @@ def overrun(extra):
 @pytest.mark.parametrize("extra", [1, 2])
 def test_a_compiled_gradient_that_writes_past_its_end_is_refused(method, extra, n):
     with pytest.raises(ValueError, match="past the end") as caught:
-        minimize(Objective(overrun(extra)), np.zeros(n), method=method)
+        minimize(made_once(overrun(extra)), np.zeros(n), method=method)
     assert str(n) in str(caught.value)
 
 
@@ -563,18 +570,19 @@ def test_a_python_gradient_that_writes_past_its_end_is_an_index_error(method):
         minimize(Objective(overrun(1)), np.zeros(3), method=method, backend="python")
 
 
-def test_a_gradient_that_is_left_unwritten_is_not_taken_for_zero(method, backend):
-    def lazy(x, g):
-        return x[0] * x[0] + 1.0
+def lazy(x, g):
+    return x[0] * x[0] + 1.0
 
-    result = minimize(Objective(lazy), np.ones(3), method=method, backend=backend)
+
+def test_a_gradient_that_is_left_unwritten_is_not_taken_for_zero(method, backend):
+    result = minimize(made_once(lazy), np.ones(3), method=method, backend=backend)
     assert not result.success
 
 
 @pytest.mark.parametrize("with_fun", [True, False])
 def test_an_objective_that_writes_in_place_gives_the_same_bits(method, backend, with_fun):
     given = {"fun": sphere.py_func} if with_fun else {}
-    result = minimize(Objective(overrun(0), **given), np.zeros(3), method=method, backend=backend)
+    result = minimize(made_once(overrun(0), **given), np.zeros(3), method=method, backend=backend)
     expected = solve(np.zeros(3), method, backend)
     if METHODS[method].NEEDS == ("grad",):
         assert np.array_equal(result.x, expected.x)
@@ -583,10 +591,11 @@ def test_an_objective_that_writes_in_place_gives_the_same_bits(method, backend, 
     assert result.derivatives == "given"
 
 
-def test_value_and_gradient_in_one_call_give_the_same_bits(method, backend):
-    def pair(x):
-        return sphere(x), sphere_gradient(x)
+def pair(x):
+    return sphere(x), sphere_gradient(x)
 
+
+def test_value_and_gradient_in_one_call_give_the_same_bits(method, backend):
     result = minimize(pair, np.zeros(3), method=method, jac=True, backend=backend)
     expected = solve(np.zeros(3), method, backend)
     if METHODS[method].NEEDS == ("grad",):
@@ -595,15 +604,16 @@ def test_value_and_gradient_in_one_call_give_the_same_bits(method, backend):
         assert np.allclose(result.x, expected.x, atol=1e-8)
 
 
+def quartic(x):
+    return (x[0] - 1.0) ** 2 + (x[1] - 2.0) ** 2 * (x[0] + 2.0) ** 2
+
+
 @pytest.mark.parametrize("jac", [None, False, "2-point", "3-point", "cs", "CS"])
 def test_derivatives_are_made_where_none_are_given(method, backend, jac):
-    def fun(x):
-        return (x[0] - 1.0) ** 2 + (x[1] - 2.0) ** 2 * (x[0] + 2.0) ** 2
-
-    result = minimize(fun, [3.0, 1.5], method=method, jac=jac, backend=backend, options={"gtol": 1e-5})
+    result = minimize(quartic, [3.0, 1.5], method=method, jac=jac, backend=backend, options={"gtol": 1e-5})
     assert result.success
     assert np.allclose(result.x, [1.0, 2.0], atol=1e-4)
-    assert result.fun == pytest.approx(fun(result.x), rel=1e-14)  # compiled, the last bit may differ
+    assert result.fun == pytest.approx(quartic(result.x), rel=1e-14)  # compiled, the last bit may differ
 
 
 def test_an_objective_brings_its_own_gradient():

@@ -636,10 +636,12 @@ def test_the_damped_step_has_its_radius_and_solves_its_system(shape, delta):
 # ------------------------------------------------------------------------------------------------ losses, SciPy
 
 
+evaluate = njit(lambda kind, z: rho(kind, z))
+
+
 @pytest.mark.parametrize("kind", [HUBER, SOFT_L1, CAUCHY, ARCTAN])
 @pytest.mark.parametrize("z", [0.0, 1e-14, 0.3, 0.999999, 1.7, 40.0, 1e8])
 def test_losses_and_their_derivatives(kind, z):
-    evaluate = njit(lambda kind, z: rho(kind, z))
     value, first, second = evaluate(kind, z)
     name = {number: name for name, number in LOSSES.items()}[kind]
     theirs = np.empty((3, 1))

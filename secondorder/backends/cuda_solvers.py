@@ -164,7 +164,7 @@ def verbs_by_name(verbs):
         "secondorder.krylov.lanczos.wanted_error": lambda *given: on_host(run_wanted_error)(*given),
         "secondorder.krylov.lanczos.ritz_pairs": lambda *given: Ritz(*on_host(run_ritz_pairs)(*given)),
         "secondorder.subproblems.least_curvature.least_ritz": lambda *given: on_host(run_least_ritz)(*given),
-        "secondorder.jit.call_product": call_product,
+        "secondorder.jit.addresses.call_product": call_product,
     }
 
 

@@ -272,8 +272,12 @@ def walk(block):
     """Every op of a block and of those nested in it, in order of text."""
     for op in block:
         yield op
-        for inner in blocks(op):
-            yield from walk(inner)
+        kind = type(op)
+        if kind is Loop:
+            yield from walk(op.body)
+        elif kind is If:
+            yield from walk(op.then)
+            yield from walk(op.other)
 
 
 def uses(op):
