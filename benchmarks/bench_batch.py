@@ -4,13 +4,14 @@
                 default; a loop over MINPACK (scipy.optimize.leastsq with a compiled residual); ndoptimize, where it is
                 installed, with a Jacobian by hand
     rosenbrock  n = 4, random starts: minimize_batch by method; a loop over scipy's L-BFGS-B with the same compiled f
-                and g; vmapped optimistix, where it is installed
+                and g; vmapped optimistix and jaxopt, where they are installed
     overhead    what the engine takes beside the solver: problems that start at their minimum, less the evaluation there
     in kernel   Rosenbrock, n = 2, bfgs, inside compiled code
 
 Problems a second of wall time and microseconds of processor time a problem, the best of three runs; one thread
 everywhere but in the lines that say so. On a machine that does other work as well, look at the latter: with two threads
-it is that of one where they don't hinder each other. Loops solve the first 300 problems of the same batch.
+it is that of one where they don't hinder each other. Loops solve the first 300 problems of the same batch. asv takes
+ratios, memory and evaluations from `Batches`.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import importlib.util
 import math
 import os
 import time
+import tracemalloc
 
 if __name__ == "__main__":  # before NumPy is loaded
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -56,12 +58,17 @@ def single_misfit(p, t, y):
     return p[0] * np.exp(-p[1] * t) + p[2] + p[3] * t - y
 
 
-def fits(B, report):
-    """Four-parameter fits."""
+def decays(B):
+    """(t, Y, P0) of B noisy ones."""
     rng, t = np.random.default_rng(0), np.linspace(0.0, 3.0, POINTS)
     P = np.array([2.0, 1.0, 0.5, 0.1]) * (1.0 + 0.2 * rng.standard_normal((B, 4)))
     Y = P[:, :1] * np.exp(-P[:, 1:2] * t) + P[:, 2:3] + P[:, 3:] * t + 0.01 * rng.standard_normal((B, POINTS))
-    P0 = np.array([1.5, 0.7, 0.2, 0.0])
+    return t, Y, np.array([1.5, 0.7, 0.2, 0.0])
+
+
+def fits(B, report):
+    """Four-parameter fits."""
+    t, Y, P0 = decays(B)
     so.curve_fit_batch(single_decay, t, Y[:4], P0)
     for options in (None, {"otol": 2.0**-13}):  # which is MINPACK's ftol
         for workers in (1, 2):
@@ -138,9 +145,21 @@ def value_and_gradient(x):
     return rosenbrock(x, g), g
 
 
+def points(B):
+    """Starts around the usual one."""
+    return np.array([-1.2, 1.0, -1.2, 1.0]) + 0.2 * np.random.default_rng(0).standard_normal((B, 4))
+
+
+def by_scipy(X0):
+    """A loop over scipy's L-BFGS-B with the same compiled f and gradient."""
+    options = {"gtol": 1e-6, "ftol": 0.0}
+    for x in X0:
+        scipy.optimize.minimize(value_and_gradient, x, jac=True, method="L-BFGS-B", options=options)
+
+
 def starts(B, report):
     """Rosenbrock from many starts."""
-    X0 = np.array([-1.2, 1.0, -1.2, 1.0]) + 0.2 * np.random.default_rng(0).standard_normal((B, 4))
+    X0 = points(B)
     for method, fun, more in (
         ("l-bfgs", so.Objective(rosenbrock), ""),
         ("bfgs", so.Objective(rosenbrock), ""),
@@ -155,34 +174,42 @@ def starts(B, report):
                 "rosenbrock", f"{method}{more}, {workers} thread(s)", B, taken, f"{found.nfev.mean():.1f} evaluations"
             )
     value_and_gradient(X0[0])
-    options = {"gtol": 1e-6, "ftol": 0.0}
-    loop = best(lambda: [
-        scipy.optimize.minimize(value_and_gradient, x, jac=True, method="L-BFGS-B", options=options) for x in X0[:PEER]
-    ])  # fmt: skip
-    report("rosenbrock", "loop over scipy's L-BFGS-B", PEER, loop)
+    report("rosenbrock", "loop over scipy's L-BFGS-B", PEER, best(lambda: by_scipy(X0[:PEER])))
     if importlib.util.find_spec("optimistix"):
-        starts_by_optimistix(X0[:10_000], report)
+        starts_by_jax(optimistix_bfgs, "optimistix BFGS", X0[:10_000], report)
+    if importlib.util.find_spec("jaxopt"):
+        starts_by_jax(jaxopt_bfgs, "jaxopt BFGS", X0[:1000], report)
 
 
-def starts_by_optimistix(X0, report):
-    """The same by optimistix under vmap and jit: all run as long as the longest."""
-    import jax
+def optimistix_bfgs(value):
+    """solve(x) -> where optimistix ends."""
     import optimistix
+
+    solver = optimistix.BFGS(rtol=1e-6, atol=1e-6)
+    return lambda x: optimistix.minimise(lambda x, args: value(x), solver, x, max_steps=500, throw=False).value
+
+
+def jaxopt_bfgs(value):
+    """solve(x) -> where jaxopt ends."""
+    import jaxopt
+
+    return lambda x: jaxopt.BFGS(value, maxiter=500, tol=1e-6).run(x).params
+
+
+def starts_by_jax(solver_of, name, X0, report):
+    """The same under vmap and jit: all run as long as the longest."""
+    import jax
 
     jax.config.update("jax_enable_x64", True)
 
-    def value(x, args):
+    def value(x):
         return jax.numpy.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
 
-    def solve(x):
-        solver = optimistix.BFGS(rtol=1e-6, atol=1e-6)
-        return optimistix.minimise(value, solver, x, max_steps=500, throw=False).value
-
-    solve_all = jax.jit(jax.vmap(solve))
+    solve_all = jax.jit(jax.vmap(solver_of(value)))
     found = np.asarray(solve_all(X0))
     taken = best(lambda: solve_all(X0).block_until_ready())
     solved = np.mean(np.abs(np.array([value_and_gradient(x)[1] for x in found])).max(axis=1) < 1e-4)
-    report("rosenbrock", "optimistix BFGS, vmapped, 10000", len(X0), taken, f"{solved:.4f} with |g| < 1e-4")
+    report("rosenbrock", f"{name}, vmapped, {len(X0)}", len(X0), taken, f"{solved:.4f} with |g| < 1e-4")
 
 
 def overhead(B, report):
@@ -215,6 +242,57 @@ def in_kernel(B, report):
 
     evaluations = repeat(1)
     report("in kernel", "bfgs, n = 2", B, best(lambda: repeat(B)), f"{evaluations:.0f} evaluations")
+
+
+class Batches:
+    """Ten thousand problems at once against a loop over SciPy, one thread against two, and memory. For asv."""
+
+    params = (["fits", "bfgs", "l-bfgs", "newton"],)
+    param_names = ("what",)
+    timeout = 600
+
+    def setup(self, what):
+        self.B = 10_000
+        if what == "fits":
+            t, Y, P0 = decays(self.B)
+            self.ours = lambda workers=1, B=self.B: so.curve_fit_batch(single_decay, t, Y[:B], P0, workers=workers)
+            self.loop = lambda: [scipy.optimize.leastsq(single_misfit, P0, (t, y)) for y in Y[:PEER]]
+        else:
+            X0, objective = points(self.B), so.Objective(rosenbrock, hess=rosenbrock_hess)
+            self.ours = lambda workers=1, B=self.B: so.minimize_batch(objective, X0[:B], method=what, workers=workers)
+            self.loop = lambda: by_scipy(X0[:PEER])
+        self.ours(2, 4)  # compiles
+        self.loop()
+
+    def time_batch(self, what):
+        self.ours()
+
+    def track_times_faster_than_a_loop(self, what):
+        return best(self.loop)[1] / PEER / (best(self.ours)[1] / self.B)
+
+    def track_two_threads_over_one(self, what):
+        return best(self.ours)[0] / best(lambda: self.ours(2))[0]
+
+    def track_bytes_a_problem(self, what):
+        tracemalloc.start()
+        try:
+            peaks = []
+            for B in (1000, self.B):
+                tracemalloc.reset_peak()
+                before = tracemalloc.get_traced_memory()[0]
+                self.ours(2, B)
+                peaks.append(tracemalloc.get_traced_memory()[1] - before)
+        finally:
+            tracemalloc.stop()
+        return (peaks[1] - peaks[0]) / (self.B - 1000)
+
+    def track_evaluations(self, what):
+        return float(self.ours().nfev.mean())
+
+    track_times_faster_than_a_loop.unit = "processor time of SciPy's loop / ours"
+    track_two_threads_over_one.unit = "time on one thread / on two"
+    track_bytes_a_problem.unit = "bytes"
+    track_evaluations.unit = "evaluations a problem"
 
 
 def main():

@@ -7,6 +7,8 @@
         average.update(x, mean)
     mean.x                          # in place of x
 
+`fit` takes them as ``average=``.
+
 References
 ----------
 [1] Polyak, Juditsky. Acceleration of stochastic approximation by averaging. SIAM J. Control Optim. 30 (1992) 838-855.
@@ -14,9 +16,15 @@ References
 [2] Tarvainen, Valpola. Mean teachers are better role models. NIPS 2017. Eq. 1. arXiv:1703.01780
 """
 
+import numpy as np
+
 from secondorder.backends import updates as backend
-from secondorder.schedules import checked
+from secondorder.jit import plain
+from secondorder.schedules import checked, whole
 from secondorder.update import check_array, refuse_array
+from secondorder.updates.averaging import weight
+
+plain_weight = plain(weight)
 
 
 class AverageState:
@@ -36,7 +44,9 @@ class AverageState:
         self._towards = backend.towards(x.dtype)
 
 
-class _Average:
+class Average:
+    """The base of averages: `law` is what `updates.averaging` makes weights of."""
+
     def init(self, x):
         """The state before the first array.
 
@@ -62,17 +72,19 @@ class _Average:
         state : AverageState
             Made by `init`, changed in place.
         """
+        if type(x) is not np.ndarray:
+            check_array("x", x)
         if x.shape != state.shape or x.dtype != state.dtype or not x.flags.c_contiguous:
             refuse_array("x", x, state)
         state.k += 1
-        weight = self.weight(state.k)
+        weight = plain_weight(state.k, *self.law)
         if weight == 1.0:  # also where there is nothing to forget: an average of nan would stay nan
             state.x[...] = x
         elif weight > 0.0:
             state._towards(state.x.reshape(-1), x.reshape(-1), weight)
 
 
-class PolyakAverage(_Average):
+class PolyakAverage(Average):
     """The mean of all arrays but the first (Polyak and Ruppert).
 
     Parameters
@@ -98,14 +110,11 @@ class PolyakAverage(_Average):
     """
 
     def __init__(self, start=0):
-        self.start = int(checked("patience", start))
-
-    def weight(self, k):
-        """The share of the k-th array in the average after it."""
-        return 1.0 / max(k - self.start, 1)
+        self.start = whole("start", start)
+        self.law = (self.start, 1.0, True)
 
 
-class ExponentialAverage(_Average):
+class ExponentialAverage(Average):
     """The moving average decay * average + (1 - decay) * x.
 
     Parameters
@@ -133,13 +142,7 @@ class ExponentialAverage(_Average):
     """
 
     def __init__(self, decay=0.999, debias=False):
-        self.decay, self.debias = checked("end", decay), bool(debias)
-        if not self.decay < 1.0:
+        self.decay, self.debias = checked("decay", decay), bool(debias)
+        if not 0.0 <= self.decay < 1.0:
             raise ValueError(f"decay={decay!r} must be in [0, 1)")
-
-    def weight(self, k):
-        """The share of the k-th array in the average after it."""
-        if k == 1:
-            return 1.0
-        # the sum of decay^i (1 - decay) over i < k is 1 - decay^k: the debiased average is a weighted mean
-        return (1.0 - self.decay) / (1.0 - self.decay**k if self.debias else 1.0)
+        self.law = (0, self.decay, self.debias)

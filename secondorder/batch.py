@@ -20,7 +20,7 @@ from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, min
 from secondorder.objective import Objective, typed_objective
 from secondorder.result import Certificate, OptimizeResult
 from secondorder.starts import distinct, lowest
-from secondorder.status import CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL
+from secondorder.status import CANCEL, CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL, TIME
 
 LEAST_ON_DEVICE = 4096  # problems from which device="auto" takes a GPU; fewer leave most of its threads without work
 
@@ -75,7 +75,8 @@ class BatchResult(OptimizeResult):
     nescape : ndarray of int, shape (B,)
         Saddle points that were left on the way; likewise.
     errors : dict
-        problem -> exception that the user's function raised there, with ``options={"on_error": "return"}``.
+        Number of the problem -> exception that the user's function raised there, with
+        ``options={"on_error": "return"}``.
     message : str
         How many problems ended for which reason.
     batched : tuple of bool
@@ -89,23 +90,34 @@ class BatchResult(OptimizeResult):
     """
 
     def problem(self, i):
-        """The result of problem i as `minimize` gives it: with reason, message and criteria."""
-        i = range(len(self["fun"]))[i]
+        """The result of problem i as `minimize` gives it: with reason, message and criteria.
+
+        i: its number, or in a batch of more axes its indices; negative ones count from the end.
+        """
+        shape, n = self["fun"].shape, tuple(self["x"].shape)[-1]
+        try:
+            if isinstance(i, tuple):
+                i = int(np.ravel_multi_index([range(k)[j] for j, k in zip(i, shape, strict=True)], shape))
+            i = range(self["fun"].size)[i]
+        except (IndexError, TypeError, ValueError):
+            raise IndexError(f"there is no problem {i!r}: the batch has shape {shape}") from None
+        # those on a GPU are of two axes, and stay there
+        x, jac = [a if len(shape) == 1 else a.reshape(-1, n) for a in (self["x"], self["jac"])]
         reason = REASONS[int(self["_reasons"][i])]
-        threshold, gnorm = float(self["_thresholds"][i]), float(self["optimality"][i])
+        threshold, gnorm = float(self["_thresholds"][i]), float(self["optimality"].flat[i])
         result = OptimizeResult(
-            x=self["x"][i],
-            fun=float(self["fun"][i]),
-            jac=self["jac"][i],
-            success=bool(self["success"][i]),
-            status=int(self["status"][i]),
+            x=x[i],
+            fun=float(self["fun"].flat[i]),
+            jac=jac[i],
+            success=bool(self["success"].flat[i]),
+            status=int(self["status"].flat[i]),
             message=reason.sentence,
             reason=reason.name,
             criteria=({"name": "gtol", "value": gnorm, "threshold": threshold, "met": gnorm <= threshold},),
             optimality=gnorm,
         )
         for name in batch.NUMBERS[1:]:
-            result[name] = int(self[name][i])
+            result[name] = int(self[name].flat[i])
         for name in ("method", "derivatives", "backend"):
             result[name] = self[name]
         if "_certificates" in self:
@@ -114,9 +126,6 @@ class BatchResult(OptimizeResult):
             error = self["errors"][i]
             result["message"] = f"{type(error).__name__}: {error}"
         return result
-
-    def __reduce__(self):
-        return BatchResult, (dict(self),)
 
     def __repr__(self):
         shown = OptimizeResult({name: value for name, value in self.items() if not name.startswith("_")})
@@ -138,6 +147,7 @@ def minimize_batch(
     workers=None,
     device="cpu",
     stream=None,
+    dtype="float64",
     backend="auto",
     progress=False,
     second_order=False,
@@ -164,7 +174,7 @@ def minimize_batch(
         single runs, and refused.
     batched : sequence of bool, optional
         Which of args have an entry per problem. Default: arrays of two or more axes whose first has length B. An array
-        of one axis and length B could be either: then `batched` must say.
+        of one axis and length B could be either: then `batched` must say. What it says is True may be a list as well.
     workers : int, optional
         Threads; default one a core. -1, as in SciPy, is the default too.
     device : {"cpu", "cuda", "auto"}
@@ -174,12 +184,17 @@ def minimize_batch(
         arrays on the device, anything with ``__cuda_array_interface__``; where X0 is one, so are x and jac of the
         result. Compiled anew for each objective. "auto": "cuda" where there is a device, no argument is for the CPU
         alone, and there are 4096 problems or X0 is on the device; else "cpu".
+    dtype : {"float64", "float32"}
+        What the device computes in, and x, fun and jac are of; whatever X0 is. float32 is for ``device="cuda"`` and
+        the methods in `kernels.IN_SINGLE`: consumer GPUs do 32 or 64 times as much of it. Tolerances by default are
+        then sqrt(eps) of float32, 3.5e-4 (docs/cuda.md).
     stream : optional
         What all work on the device is queued in: a stream of numba.cuda, CuPy or PyTorch, or its handle as an integer.
     progress : bool or callable
         True: a tqdm bar on stderr; a callable gets the number of problems done, some times a second.
     second_order : bool, "certify" or "escape"
-        As in `minimize`, but False by default for every method: ``result.certificate`` then has arrays.
+        As in `minimize`, but False by default for every method: ``result.certificate`` then has arrays. With
+        ``device="cuda"`` False or "certify": the CPU looks at the points, in float64.
 
     Returns
     -------
@@ -212,13 +227,18 @@ def minimize_batch(
     if type(args) is not tuple:
         args = (args,)
     check_functions(fun, jac, hess, hessp, None, backend)
+    check_progress(progress)
+    if options is not None and not isinstance(options, dict):
+        raise TypeError(f"options must be a dict; it is {options!r:.200}")
+    args = with_arrays(args, batched)
     X, split = starts_and_split(X0, args, batched)
     cpu_only = {"jac": jac, "hess": hess, "hessp": hessp, "workers": workers, "progress": progress or None}
-    cpu_only["second_order"] = second_order or None
     second_order = False if second_order is None else second_order
+    cpu_only["second_order"] = None if second_order in (False, "certify") else second_order
     cpu_only = {name: value for name, value in cpu_only.items() if value is not None}
     device = chosen_device(device, cpu_only, X, options)
     check_places(device, stream, X0, args)
+    check_dtype(dtype, device)
     n_workers = count_of_workers(workers)
     jac = jac.lower() if isinstance(jac, str) else jac
     for name in ("history", "disp"):
@@ -228,7 +248,7 @@ def minimize_batch(
             )
     if device == "cuda":
         refuse_on_device(cpu_only)
-        return on_device(fun, X, args, split, method, tol, options, stream, begun)
+        return on_device(fun, X, args, split, method, tol, options, stream, dtype, second_order, begun)
     plan = find_plan(method, tol, options, second_order)
 
     # 2 the objective
@@ -239,7 +259,7 @@ def minimize_batch(
         return one_by_one(X, split, args, dict(
             fun=fun, method=method, jac=jac, hess=hess, hessp=hessp, tol=tol, options=options,
             second_order=second_order,
-        ), plan, progress, begun)  # fmt: skip
+        ), plan, typed, progress, begun)  # fmt: skip
 
     # 3 the workers
     run = solved(plan, typed, args, X, n_workers, progress)
@@ -283,14 +303,58 @@ def check_places(device, stream, X0, args):
         return
     if stream is not None:
         raise ValueError(f"stream={stream!r:.100} has no meaning with device='cpu'; leave it out")
-    for name, value in (("X0", X0), *[(f"args[{k}]", a) for k, a in enumerate(args)]):
-        if is_on_device(value):
+    refuse_arrays_there({"X0": X0} | {f"args[{k}]": a for k, a in enumerate(args)}, device)
+
+
+def check_dtype(dtype, device):
+    """Is there such arithmetic? The CPU has float64 only."""
+    if dtype not in ("float64", "float32"):
+        raise ValueError(f"dtype={dtype!r} must be 'float64' or 'float32'")
+    if dtype == "float32" and device != "cuda":
+        raise ValueError("dtype='float32' is for device='cuda'; on the CPU, where float64 costs no more, leave it out")
+
+
+def refuse_arrays_there(named, device):
+    """The CPU takes no array on a GPU."""
+    for name, value in named.items():
+        if device == "cpu" and is_on_device(value):
             raise TypeError(f"{name} is an array on a GPU and device is 'cpu': take device='cuda', or copy it to NumPy")
 
 
 def has_axes(value):
     """Is this an array of at least one axis, here or on a GPU?"""
     return (isinstance(value, np.ndarray) or is_on_device(value)) and len(value.shape) > 0
+
+
+def check_progress(progress):
+    """Is it of a kind that `shown` takes?"""
+    if not (callable(progress) or progress is None or isinstance(progress, (bool, np.bool_))):
+        raise TypeError(f"progress={progress!r:.100} must be True, False or a callable that gets a number")
+
+
+def with_arrays(args, batched):
+    """The args, those that are said to have an entry per problem as arrays: lists and the like are taken there."""
+    if batched is None or not np.iterable(batched) or isinstance(batched, str):
+        return args
+    flags = tuple(batched)
+    if len(flags) != len(args):
+        return args  # which is refused by and by
+
+    def array_of(value, i):
+        try:
+            found = np.asarray(value)
+        except ValueError:  # rows of several lengths
+            found = np.empty(0, object)
+        if found.ndim == 0 or found.dtype.kind not in "fiubc":
+            raise TypeError(
+                f"args[{i}] is batched: it must be an array of numbers with an entry per problem; it is {value!r:.100}"
+            )
+        return found
+
+    return tuple([
+        array_of(a, i) if isinstance(flag, (bool, np.bool_)) and flag and not has_axes(a) else a
+        for i, (a, flag) in enumerate(zip(args, flags))
+    ])  # fmt: skip
 
 
 def count_of_workers(workers):
@@ -334,6 +398,8 @@ def starts_and_split(X0, args, batched):
 
 def real_array(name, value):
     """The value as a contiguous array of float64, or an error that names it."""
+    if np.ma.is_masked(value):
+        raise TypeError(f"{name} has masked entries: fill them, {name}.filled(...), or leave their problems out")
     try:
         found = np.asarray(value)
         if found.dtype.kind == "O":  # None would become nan
@@ -354,13 +420,14 @@ def first_axis(value, i):
 
 def length_of(args, X0):
     """B where X0 is one start for all: that of the arrays of two or more axes, which have to agree."""
-    lengths = {a.shape[0] for a in args if has_axes(a) and len(a.shape) >= 2}
-    if len(lengths) != 1:
+    lengths = {f"args[{i}]": a.shape[0] for i, a in enumerate(args) if has_axes(a) and len(a.shape) >= 2}
+    if len(set(lengths.values())) != 1:
+        found = ", ".join(f"{name} has {length} entries" for name, length in lengths.items())
         raise ValueError(
-            f"X0 has shape {X0.shape}, one start for all problems, and args do not tell how many there are. "
-            "Give X0 of shape (B, n), or batched="
+            f"X0 has shape {X0.shape}, one start for all problems, and args do not tell how many there are"
+            f"{': ' if found else ''}{found}. Give X0 of shape (B, n), or batched="
         )
-    return lengths.pop()
+    return next(iter(lengths.values()))
 
 
 def is_split(value, i, B):
@@ -414,7 +481,7 @@ class shown:
             self.bar.close()
 
 
-def one_by_one(X, split, args, call, plan, progress, begun):
+def one_by_one(X, split, args, call, plan, typed, progress, begun):
     """The same for a function that runs in Python: `minimize` for one problem after another."""
     B = len(X)
     deadline = begun + plan.run.time_limit
@@ -422,35 +489,66 @@ def one_by_one(X, split, args, call, plan, progress, begun):
     numbers = np.zeros((B, len(batch.NUMBERS)), np.int64)
     numbers[:, 0] = RUNNING
     reals, G, errors = np.full((B, len(batch.REALS)), math.nan), np.full(X.shape, math.nan), {}
-    names = {reason.name: code for code, reason in REASONS.items() if code != ROUNDING}
-    with shown(progress, B) as report:
-        for item in range(B):
-            own = tuple([a[item] if of_each else a for a, of_each in zip(args, split)])
-            left = max(deadline - time.perf_counter(), 0.0)
-            limit = {"time_limit": left} if left < math.inf else {}
-            result = minimize(
-                x0=X[item], args=own, backend="python",
-                **call | {"options": dict(call["options"] or {}) | limit},
-            )  # fmt: skip
-            X[item], G[item] = result.x, result.jac
-            numbers[item] = names[result.reason], *[result[name] for name in batch.NUMBERS[1:]]
-            found[item], escapes[item] = result.get("certificate"), result.get("nescape", 0)
-            reals[item] = result.fun, result.optimality, result.criteria[0]["threshold"]
-            if result.reason == REASONS[RAISED].name:
-                errors[item] = RuntimeError(result.message)
-            if report is not None:
-                report(item + 1)
+    end, halted = None, TIME  # what was raised, and why there are problems that were not begun
+
+    def note(item, result, reason):
+        X[item], G[item] = result.x, result.jac
+        numbers[item] = reason, *[result[name] for name in batch.NUMBERS[1:]]
+        found[item], escapes[item] = result.get("certificate"), result.get("nescape", 0)
+        reals[item] = result.fun, result.optimality, result.criteria[0]["threshold"]
+
+    try:
+        with shown(progress, B) as report:
+            for item in range(B):
+                left = deadline - time.perf_counter()
+                if left <= 0.0:
+                    break
+                own = tuple([a[item] if of_each else a for a, of_each in zip(args, split)])
+                options = dict(call["options"] or {}) | {"on_error": "raise"}
+                options |= {"time_limit": left} if left < math.inf else {}
+                try:
+                    result = minimize(x0=X[item], args=own, backend="python", **call | {"options": options})
+                    note(item, result, code_of(result))
+                except BaseException as error:
+                    if hasattr(error, "optimize_result"):
+                        note(item, error.optimize_result, SIGNAL if isinstance(error, KeyboardInterrupt) else RAISED)
+                        forget(error)
+                    numbers[item, 0] = SIGNAL if isinstance(error, KeyboardInterrupt) else RAISED
+                    if plan.run.on_error == "raise" or not isinstance(error, Exception):
+                        raise
+                    errors[item] = error
+                if report is not None:
+                    report(item + 1)
+    except BaseException as error:
+        end, halted = error, SIGNAL if isinstance(error, KeyboardInterrupt) else CANCEL
+    numbers[numbers[:, 0] == RUNNING, 0] = halted
     together = assembled(X, G, numbers, reals, errors, dict(
         batched=split, workers=1, elapsed=time.perf_counter() - begun, method=plan.name,
-        derivatives=result.derivatives, backend=result.backend,
+        derivatives=typed.derivatives, backend=typed.backend,
     ))  # fmt: skip
     if plan.examine is not None:
         together["_certificates"], together["nescape"] = found, escapes
         numbers = [[math.nan if c is None else c[k] for c in found] for k in MEASURED]
         index = [-1 if c is None or c.index is None else c.index for c in found]
         verdicts = np.array(["" if c is None else c.verdict for c in found], np.str_)
-        together["certificate"] = Certificates(verdicts, *map(np.array, numbers), np.array(index))
+        together["certificate"] = Certificates(verdicts, *map(np.array, numbers), np.array(index, np.int64))
+    if end is not None:
+        attach(end, together)
+        raise end
     return together
+
+
+def forget(error):
+    """Take from an exception what the single run attached to it."""
+    del error.optimize_result
+    if getattr(error, "__notes__", None):
+        error.__notes__.pop()
+
+
+def code_of(result):
+    """The reason of a single result, as a number: several have one name, and sentences of their own."""
+    codes = [code for code, reason in REASONS.items() if reason.name == result.reason and code != ROUNDING]
+    return next((code for code in codes if result.message.startswith(REASONS[code].sentence)), codes[-1])
 
 
 def refuse_on_device(given):
@@ -459,23 +557,71 @@ def refuse_on_device(given):
         raise ValueError(f"{name}={value!r:.100} has no meaning with device='cuda'; leave it out")
 
 
-def on_device(fun, X, args, split, method, tol, options, stream, begun):
+def placed(X, args, split, dtype):
+    """(args, contiguous; (is X on the device?, which of args are?); those of the first problem as NumPy has them).
+
+    Floats among args become floats of dtype, if they are here.
+    """
+    there = is_on_device(X), tuple([is_on_device(a) for a in args])
+    args = tuple([a if here else of_dtype(a, dtype) for a, here in zip(args, there[1])])
+    for k, (a, here) in enumerate(zip(args, there[1])):
+        if here and dtype == "float32" and dtype_there(a) == np.float64:
+            raise TypeError(f"args[{k}], on the device, is an array of float64 and dtype is 'float32': cast it there")
+    first = tuple([example(*given) for given in zip(args, split, there[1])]) if len(X) else ()
+    return args, there, first
+
+
+def on_device(fun, X, args, split, method, tol, options, stream, dtype, second_order, begun):
     """The batch on a GPU."""
     from secondorder import kernels  # on use: numba.cuda takes as long to import as all else
     from secondorder.backends import cuda, cuda_batch
 
     cuda.check_available("device='cuda'", "device='cpu'")
     options = dict(options or {}) | ({} if tol is None else {"gtol": tol})
-    there = is_on_device(X), tuple([is_on_device(a) for a in args])
-    args = tuple([np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in args])
+    args, there, first = placed(X, args, split, dtype)
     if len(X) == 0:
-        name = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options)[0]
+        name = kernels.checked(method or DEFAULT_METHOD, fun, X.shape[1], options, dtype)[0]
         numbers, reals = np.empty((0, len(batch.NUMBERS)), np.int64), np.empty((0, len(batch.REALS)))
         return assembled(X, X, numbers, reals, {}, about_device(fun, split, 0, name, begun))
-    first = tuple([example(a, of_each, here) for a, of_each, here in zip(args, split, there[1])])
-    kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first)
-    X, G, numbers, reals = cuda_batch.run(kernel, X, args, split, there, stream)
-    return assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
+    kernel = cuda_batch.kernel_of(kernels.make, method or DEFAULT_METHOD, fun, X.shape[1], options, first, dtype)
+    X, G, numbers, reals, _ = cuda_batch.run(kernel, X, args, split, there, stream, dtype)
+    noted = None if second_order is False else looked_at_here(fun, X, args, split, options, numbers)
+    result = assembled(X, G, numbers, reals, {}, about_device(fun, split, len(X), kernel.method, begun))
+    if noted is not None:
+        *arrays, escapes = noted.arrays()
+        result["certificate"], result["nescape"], result["_certificates"] = Certificates(*arrays), escapes, noted
+    return result
+
+
+def looked_at_here(fun, X, args, split, options, numbers):
+    """What is noted of the points that a device came to: Hessians and eigenvalues are the CPU's, in float64.
+
+    Reasons in `numbers` become those of what was found, and products are counted there.
+    """
+    from secondorder.backends import cuda, saddle  # on use, as above
+    from secondorder.certificate import MATRIX, WithMatrix, WithProducts
+
+    B, n = X.shape
+    items = np.flatnonzero(np.isin(numbers[:, 0], (*saddle.LOOKED_AT, PRECISION)))  # a rounding floor has both names
+    here = [cuda.array_here(f"args[{k}]", a) for k, a in enumerate(args)]
+    given = {name: options[name] for name in ("curvature", "seed") if name in options}
+    looks = minimize_batch(
+        fun, cuda.array_here("X0", X)[items].astype(np.float64),
+        tuple([a[items] if of_each else a for a, of_each in zip(here, split)]),
+        WithMatrix if n <= MATRIX else WithProducts, options=given, batched=split, second_order="certify",
+    )  # fmt: skip
+    found = looks["_certificates"]
+    noted = saddle.Noted(B, n, found.about)
+    noted.numbers[items], noted.measures[items], noted.directions[items] = (
+        found.numbers,
+        found.measures,
+        found.directions,
+    )
+    noted.numbers[:, -1] = np.maximum(noted.numbers[:, -1], 0)
+    numbers[items, batch.NUMBERS.index("nhev")] += looks.nhev
+    for item, verdict in zip(items, found.numbers[:, 0].tolist()):
+        numbers[item, 0] = saddle.end_of(verdict, numbers[item, 0])
+    return noted
 
 
 def about_device(fun, split, workers, method, begun):
@@ -486,13 +632,25 @@ def about_device(fun, split, workers, method, begun):
     )  # fmt: skip
 
 
+def of_dtype(value, dtype):
+    """One of args that is here, contiguous, its floats of dtype."""
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value, dtype if value.dtype.kind == "f" and dtype == "float32" else None)
+    return np.float32(value) if isinstance(value, float) and dtype == "float32" else value
+
+
+def dtype_there(array):
+    """The number type of an array on a GPU."""
+    interface = getattr(array, "__cuda_array_interface__", None)
+    return np.dtype(interface["typestr"]) if interface else array.dtype
+
+
 def example(value, of_each, there):
     """A problem's own entry of one of args, as NumPy has it: for its shape and type."""
     if not there:
         return value[0] if of_each else value
     shape = tuple(value.shape[1:] if of_each else value.shape)
-    interface = getattr(value, "__cuda_array_interface__", None)
-    dtype = np.dtype(interface["typestr"]) if interface else value.dtype
+    dtype = dtype_there(value)
     return np.ones(shape, dtype) if shape else dtype.type(1)
 
 
@@ -558,15 +716,16 @@ def attach(error, result, function="minimize_batch"):
 
 
 def multistart(fun, X0, args=(), method=None, jac=None, hess=None, hessp=None, tol=None, options=None, *,
-               xtol=1e-4, workers=None, backend="auto", progress=False):  # fmt: skip
+               xtol=1e-4, workers=None, device="cpu", backend="auto", progress=False,
+               second_order=False):  # fmt: skip
     """Minimize one function from many starts: the best point, and all distinct ones with their counts.
 
-    As in `minimize_batch`, a small gradient is all that success means: `classify` tells minima from saddles, and
-    `random_starts` leaves saddles, in more time.
+    As in `minimize_batch`, a small gradient is all that success means by default, so `minima` may hold saddles. With
+    ``second_order="certify"`` a start that ends at one did not converge, with "escape" it goes on.
 
     Parameters
     ----------
-    fun, args, method, jac, hess, hessp, tol, options, workers, backend, progress
+    fun, args, method, jac, hess, hessp, tol, options, workers, device, backend, progress, second_order
         As in `minimize_batch`; all args are shared.
     X0 : array_like, shape (B, n)
         Starts, such as `draw_starts` gives.
@@ -600,7 +759,8 @@ def multistart(fun, X0, args=(), method=None, jac=None, hess=None, hessp=None, t
         args = (args,)
     found = minimize_batch(
         fun, X0, args, method, jac, hess, hessp, tol, options,
-        batched=(False,) * len(args), workers=workers, backend=backend, progress=progress,
+        batched=(False,) * len(args), workers=workers, device=device, backend=backend, progress=progress,
+        second_order=second_order,
     )  # fmt: skip
     minima = distinct(found.x, found.fun, found.success, X0, xtol)
     best = minima[0].starts[0] if minima else lowest(found.fun)

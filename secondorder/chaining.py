@@ -83,7 +83,7 @@ def chain(
     x = start_vector(x0)
     parsed = parse_stages(methods)
     if hasattr(fun, "as_objective"):  # a FiniteSum, which has its own arguments
-        fun, args = fun.as_objective()
+        fun, args = fun.as_objective(args)
     check_functions(fun, jac, hess, hessp, callback, backend)
     uses = [uses_second_derivatives(k, *stage, x, tol, second_order) for k, stage in enumerate(parsed, 1)]
     stages = []

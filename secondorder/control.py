@@ -13,7 +13,9 @@ from secondorder.jit import (
     JIT_DISABLED,
     Reference,
     atomic_load,
+    bits_of,
     caller,
+    float_of,
     inlined,
     integers,
     intp,
@@ -360,13 +362,13 @@ def taken(f, ft, alpha, slope, step, size, control):
 
 @inlined
 def move(x, xt):
-    """x <- xt; returns (|xt - x|_inf, |xt|_inf)."""
-    step, size = 0.0, 0.0
+    """x <- xt; returns (|xt - x|_inf, |xt|_inf), by bits as `norm_inf` does."""
+    step, size = 0, 0
     for i in range(x.shape[0]):
-        step = max(step, abs(xt[i] - x[i]))
-        size = max(size, abs(xt[i]))
+        step = max(step, bits_of(abs(xt[i] - x[i])))
+        size = max(size, bits_of(abs(xt[i])))
         x[i] = xt[i]
-    return step, size
+    return float_of(step), float_of(size)
 
 
 @inlined

@@ -8,10 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from secondorder import control as c
+from secondorder.averages import Average
 from secondorder.backends import updates as backend
-from secondorder.finite_sum import FiniteSum
+from secondorder.derivatives.row_sums import BEYOND, GUARD, GUARDS, in_data
+from secondorder.finite_sum import FiniteSum, Whole
 from secondorder.jit import Native
-from secondorder.minimize import interruptible, start_vector
+from secondorder.methods import METHODS
+from secondorder.minimize import interruptible, method_name, start_vector
 from secondorder.objective import typed_objective
 from secondorder.options import check, lookup, refuse_unknown
 from secondorder.schedules import as_schedule
@@ -19,6 +22,7 @@ from secondorder.status import NOT_FINITE_STEP, RAISED, REASONS, RUNNING, SIGNAL
 from secondorder.update import UPDATE_METHODS, Update, UpdateState
 from secondorder.updates import epochs as e
 from secondorder.updates import subsampled_newton_cg as newton
+from secondorder.updates.averaging import N_LAW
 from secondorder.updates.descent import N_SCHEDULE
 
 AHEAD_BYTES = 2**19  # of a batch that is fetched ahead, at most: two of them fit in a second-level cache of 1 MiB
@@ -31,7 +35,7 @@ NEWTON_OVERLAP = 2  # one row of so many is shared with the next batch: docs/upd
 class Fitted(NamedTuple):
     """What `fit` returns."""
 
-    x: np.ndarray  # (n,) the last point, or, with a validation function, the best of all epochs
+    x: np.ndarray  # (n,) the last point or its average, or, with a validation function, the best of all epochs
     fun: float  # f at x over all rows
     epochs: int  # epochs begun
     steps: int  # steps made
@@ -49,6 +53,9 @@ class FitOptions(NamedTuple):
     seed: int = 0  # of shuffles, noise and random signs, at least 0
     time_limit: float = math.inf  # seconds, at least 0
     overlap: int = 0  # rows that a batch shares with the next, at least 0
+    shuffle: bool = True
+    drop_last: bool = False
+    progress: bool = False
 
 
 def fit(
@@ -66,6 +73,7 @@ def fit(
     drop_last=False,
     overlap=None,
     variance_reduction=None,
+    average=None,
     seed=0,
     callback=None,
     progress=False,
@@ -111,6 +119,9 @@ def fit(
         Gradients whose variance goes to 0, for any rule, and made for "sgd": with them a fixed rate leads to the
         minimum. "svrg" [1]: each epoch begins with a gradient of all rows, and each step takes two of its batch.
         "saga" [2]: a table of the last gradient of each row, N x n numbers of 8 bytes, 2 GiB at most, filled at x0.
+    average : PolyakAverage or ExponentialAverage, optional
+        Of the points after each step of an update rule. It is then what validation and the callback get, and x of the
+        result, in place of the noisy last point; the steps are the same.
     seed : int, default 0
         Of the orders; the same seed gives the same bits.
     callback : callable, optional
@@ -165,17 +176,22 @@ def fit(
     steps = steps_of(method, options, schedule)
     size = steps.default_batch(len(finite_sum)) if batch_size is None else batch_size
     given = {"batch_size": size, "epochs": epochs, "patience": patience, "seed": seed, "time_limit": time_limit}
+    given |= {"shuffle": shuffle, "drop_last": drop_last, "progress": progress}
     numbers = check(FitOptions, given if overlap is None else given | {"overlap": overlap})
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable; it is {callback!r:.100}")
     if patience and validation is None:
         raise ValueError(f"patience={patience!r} needs validation=, a function of x")
-    reduction = lookup("variance_reduction", str(variance_reduction or "none"), e.REDUCTIONS)
+    if average is not None and not isinstance(average, Average):
+        raise TypeError(f"average must be so.PolyakAverage() or so.ExponentialAverage(); it is {average!r:.100}")
+    reduction = e.NONE
+    if variance_reduction is not None:
+        reduction = lookup("variance_reduction", variance_reduction, e.REDUCTIONS)
     validation = validation_of(validation)
-    run = Run(finite_sum, start_vector(x0), steps, numbers, shuffle, drop_last)
-    steps.begin(run, overlap, reduction)
+    run = Run(finite_sum, start_vector(x0), steps, numbers)
+    steps.begin(run, overlap, reduction, average)
     try:
-        return run.through(bars(numbers.epochs, progress), validation, callback)
+        return run.through(bars(numbers), validation, callback)
     finally:
         run.close()
 
@@ -195,7 +211,12 @@ def steps_of(method, options, schedule):
         return RuleSteps(method)
     if not isinstance(method, str):
         raise TypeError(f"method must be a name or an update such as so.Adam(lr=1e-2); it is {method!r:.100}")
-    found = lookup("method", method, FIT_METHODS)
+    name = method_name(method)
+    if name in METHODS and name not in FIT_METHODS:
+        raise ValueError(
+            f"method={method!r} is no stochastic method: minimize(finite_sum, x0, method={name!r}) takes it"
+        )
+    found = lookup("method", name, FIT_METHODS)
     return NewtonSteps(options) if found is newton else RuleSteps(found.cls(**options))
 
 
@@ -208,31 +229,29 @@ def validation_of(validation):
         if validation is not None and not callable(validation):
             raise TypeError(f"validation must be callable or a FiniteSum; it is {validation!r:.100}")
         return validation
-    return Whole(validation)
+    return Validation(validation)
 
 
-class Whole:
-    """f over all rows of a FiniteSum, as a function of x."""
+class Validation(Whole):
+    """`Whole` with errors that say so."""
 
-    def __init__(self, finite_sum):
-        function, args = finite_sum.as_objective()
-        typed, kind = typed_objective((function, None, None, None), args, ("grad",))
-        self.typed, self.bound = typed, typed.bind(args, kind)
-
-    def __call__(self, x, g=None):
-        """The value; g <- the gradient."""
-        return backend.value_at(self.typed.fun_grad, x, np.empty(x.size) if g is None else g, self.bound.address)
+    def check(self, x, name="x"):
+        """As there."""
+        try:
+            super().check(x, name)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation: {error}") from None
 
 
-def bars(epochs, progress):
+def bars(options):
     """The numbers of epochs, with a progress bar if asked."""
-    if not progress:
-        return range(epochs)
+    if not options.progress:
+        return range(options.epochs)
     try:
         from tqdm import tqdm  # on use: an extra
     except ImportError:
         raise ImportError("progress=True needs tqdm: pip install 'secondorder[progress]'") from None
-    return tqdm(range(epochs), unit="epoch")
+    return tqdm(range(options.epochs), unit="epoch")
 
 
 class RuleSteps:
@@ -245,8 +264,10 @@ class RuleSteps:
         """Rows of a batch unless told otherwise."""
         return FIRST_ORDER_BATCH
 
-    def begin(self, run, overlap, reduction):
+    def begin(self, run, overlap, reduction, average):
         """Arrays for a run."""
+        if average is not None:
+            run.average, run.law = run.x.copy(), np.array(average.law, dtype=np.float64)
         if overlap is not None:
             raise ValueError(f"overlap={overlap!r} is for method='newton-cg'; batches of a rule share no rows")
         x, own, rows = run.x, self.update.own, len(run.order)
@@ -279,6 +300,8 @@ class RuleSteps:
             self.noise,
             self.slow,
             self.anchor,
+            run.average,
+            run.law,
             state._memory,
             run.order,
             run.batch,
@@ -308,8 +331,10 @@ class NewtonSteps:
         """Rows of a batch unless told otherwise."""
         return max(n_rows // NEWTON_BATCHES, FIRST_ORDER_BATCH)
 
-    def begin(self, run, overlap, reduction):
+    def begin(self, run, overlap, reduction, average):
         """Arrays for a run."""
+        if average is not None:
+            raise ValueError(f"average={average!r:.100} is for update rules; 'newton-cg' ends at its last point")
         if reduction != e.NONE:
             raise ValueError("variance_reduction is for update rules; 'newton-cg' takes its batches as they are")
         size, rows = run.size, len(run.order)
@@ -317,7 +342,7 @@ class NewtonSteps:
         if not overlap < size:
             raise ValueError(f"overlap={overlap!r} must be less than the rows of a batch, {size}")
         run.numbers[e.OVERLAP], new = overlap, size - overlap
-        if run.drop_last:  # the rows that full batches see
+        if run.options.drop_last:  # the rows that full batches see
             run.numbers[e.LIMIT] = overlap + (rows - overlap) // new * new
         self.work, self.memory = np.empty((newton.N_WORK, run.x.size)), np.zeros(N_SCHEDULE)
 
@@ -344,9 +369,9 @@ class NewtonSteps:
 class Run:
     """One call of fit: its arrays, and what happens between epochs."""
 
-    def __init__(self, finite_sum, x, steps, numbers, shuffle, drop_last):
-        self.finite_sum, self.steps, self.drop_last = finite_sum, steps, drop_last
-        self.options, self.x, self.g, self.shuffled = numbers, x, np.empty_like(x), shuffle
+    def __init__(self, finite_sum, x, steps, numbers):
+        self.finite_sum, self.steps = finite_sum, steps
+        self.options, self.x, self.g = numbers, x, np.empty_like(x)
         n_rows = len(finite_sum)
         size = self.size = min(numbers.batch_size, n_rows)
         self.whole = Whole(finite_sum)
@@ -357,15 +382,16 @@ class Run:
         self.bound = self.typed.bind(args, kind)
         self.numbers = np.zeros(e.N_NUMBERS, np.int64)
         self.numbers[e.SIZE] = size
-        self.numbers[e.LIMIT] = n_rows - n_rows % size if drop_last else n_rows
+        self.numbers[e.LIMIT] = n_rows - n_rows % size if numbers.drop_last else n_rows
         self.counts = np.zeros(c.N_COUNTS, np.int64)
         self.counts[c.STOP], self.counts[c.STRIDE], self.counts[c.COUNTDOWN] = RUNNING, 1, 1
         self.counts[c.SIGNALS] = backend.on_main_thread() and self.typed.in_python is None
         if numbers.time_limit < math.inf:
             self.counts[c.DEADLINE] = time.monotonic_ns() + int(1e9 * min(numbers.time_limit, 1e9))
         places = [(array.ctypes.data, array.strides[0]) for array in finite_sum.data]
-        ahead = shuffle and size * sum(width for _, width in places) <= AHEAD_BYTES
+        ahead = numbers.shuffle and size * sum(width for _, width in places) <= AHEAD_BYTES
         self.places = np.array(places if ahead else [], np.int64).reshape(-1)
+        self.average, self.law = np.empty(0), np.zeros(N_LAW)
         self.history = {"loss": [], "seconds": []}
         self.good = x.copy()  # x before the last epoch
         self.best, self.kept, self.since = math.inf, x.copy(), 0  # of validation
@@ -381,6 +407,7 @@ class Run:
         begun, k = time.perf_counter(), -1
         stopped = "epochs", f"all {self.options.epochs} epochs are done"
         try:
+            self.check_start()
             for k in numbers:
                 ended = self.epoch(k, begun)
                 judged = self.judge(k, validation) if validation is not None else None
@@ -393,10 +420,30 @@ class Run:
             raise
         return self.result(*stopped)
 
+    def check_start(self):
+        """An error that names shapes where x0 and the first row of the data do not go together, evaluated for that."""
+        if self.typed.in_python is not None:
+            self.whole.check(self.x, "x0")
+            return
+        room = np.full(self.x.size + GUARDS, GUARD)
+        try:
+            backend.value_at(self.typed.fun_grad, self.x, room[: self.x.size], self.bound.address)
+        except Exception:
+            self.whole.check(self.x, "x0")
+            return  # something else, which the run will meet
+        if np.any(room[self.x.size :] != GUARD):
+            self.whole.check(self.x, "x0")
+            raise ValueError(BEYOND)
+
+    @property
+    def point(self):
+        """What the run would return now: its average, if it has one, or x."""
+        return self.average if self.average.size else self.x
+
     def epoch(self, k, begun):
         """Make the steps of epoch k; why the run ends with it, as (word, sentence), or None."""
-        self.numbers[e.SEED] = (self.options.seed * 1_000_003 + k) % 2**62 if self.shuffled else -1
-        before, done = self.x.copy(), self.numbers[e.K]
+        self.numbers[e.SEED] = (self.options.seed * 1_000_003 + k) % 2**62 if self.options.shuffle else -1
+        before, done, average = self.x.copy(), self.numbers[e.K], self.average.copy()
         self.history["loss"].append(self() if self.typed.in_python is None else interruptible(self))
         self.history["seconds"].append(time.perf_counter() - begun)
         reason = self.counts[c.STOP]
@@ -406,22 +453,20 @@ class Run:
         if reason == NOT_FINITE_STEP or not np.all(np.isfinite(self.x)):
             # back to a point where f was finite: this epoch's first, if a step was made from there
             self.x[:] = before if self.numbers[e.K] > done else good
-            return "not finite", f"f or its gradient is nan or infinite in epoch {k + 1}: {self.suspect()}"
+            self.average[:] = average
+            return "not finite", f"f or its gradient is nan or infinite in epoch {k + 1}{self.suspect()}"
         return (REASONS[TIME].name, REASONS[TIME].sentence) if reason == TIME else None
 
     def suspect(self):
-        """What may have made f nan."""
+        """What may have made f nan, behind a colon."""
         if not np.all(np.isfinite(self.x)):
-            return "x0 is not finite"
-        for array in self.finite_sum.data:
-            wrong = ~np.all(np.isfinite(array.reshape(len(array), -1)), axis=1)
-            if wrong.any():
-                return f"row {wrong.argmax()} of the data is not finite; leave such rows out, or let the term skip them"
-        return "the learning rate may be too large, or the term undefined there"
+            return ": x0 is not finite"
+        rate = ": the learning rate may be too large, or the term undefined there"
+        return in_data(self.finite_sum.data) or rate
 
     def judge(self, k, validation):
         """Keep the best x; why the run ends, or None."""
-        score = validation(self.x.copy())
+        score = validation(self.point.copy())
         try:
             score = float(score)
         except (TypeError, ValueError):
@@ -429,7 +474,7 @@ class Run:
         self.history["validation"].append(score)
         if score < self.best:
             self.best, self.since = score, 0
-            self.kept[:] = self.x
+            self.kept[:] = self.point
         else:
             self.since += 1
         if 0 < self.options.patience <= self.since:
@@ -438,7 +483,7 @@ class Run:
 
     def result(self, stopped, message, fun=None):
         """What was reached."""
-        x = self.kept if self.best < math.inf else self.x
+        x = self.kept if self.best < math.inf else self.point.copy()
         history = {name: np.array(values) for name, values in self.history.items()}
         fun = self.whole(x) if fun is None else fun
         return Fitted(x, fun, len(history["loss"]), int(self.numbers[e.K]), stopped, history, message)
@@ -462,7 +507,7 @@ class Run:
 def called_back(callback, k, run):
     """Call it after epoch k; why the run ends, or None."""
     try:
-        callback(k, run.x.copy(), run.history["loss"][-1])
+        callback(k, run.point.copy(), run.history["loss"][-1])
     except StopIteration:
         return REASONS[STOP_ITERATION].name, REASONS[STOP_ITERATION].sentence
     return None

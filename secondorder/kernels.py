@@ -12,71 +12,29 @@ from typing import NamedTuple
 
 import numpy as np
 
+from secondorder import fit_kernels
 from secondorder.backends import serial
-from secondorder.backends.batch import return_to_best
-from secondorder.control import (
-    COUNTDOWN,
-    G_ROW,
-    GNORM,
-    LEFT_BEST,
-    N_COUNTS,
-    N_FUN,
-    N_GRAD,
-    N_HESS,
-    N_HVP,
-    N_ITER,
-    N_RESTART,
-    N_SKIP,
-    N_VALUES,
-    SCALE,
-    SIGNALS,
-    THRESHOLD,
-    TRACE,
-    Control,
-    F,
-)
 from secondorder.derivatives.transforms import hessian, hvp, value_and_grad
-from secondorder.jit import FLAGS, borrowed, floats_at, integers_at, is_compiled, loop, njit
-from secondorder.linalg import chunks
+from secondorder.fits import FITS
+from secondorder.jit import FLAGS, is_compiled, loop, njit
 from secondorder.line_searches import LINE_SEARCHES
 from secondorder.methods import METHODS
 from secondorder.minimize import ALIASES
 from secondorder.objective import Objective
 from secondorder.options import lookup, parse
-from secondorder.status import MAXITER, PRECISION, RAISED, REASONS, ROUNDING
-
-# status of each reason, for compiled code
-STATUS = np.full(max(REASONS) + 1, -1, np.int64)
-for _reason, _text in REASONS.items():
-    STATUS[_reason] = _text.status
-
-FOREVER = 2**62
-
-
-class End(NamedTuple):
-    """What `solve` returns.
-
-    Attributes
-    ----------
-    status, reason : int
-        As in `OptimizeResult.status`, 0 is success; the number of the reason in `secondorder.status.REASONS`.
-    fun, optimality, threshold : float
-        f and |gradient|_inf at x, and what the latter was to come down to.
-    nit, nfev, njev, nhev, nrestart, nskip : int
-        Counts, as in `OptimizeResult`.
-    """
-
-    status: int
-    reason: int
-    fun: float
-    optimality: float
-    threshold: float
-    nit: int
-    nfev: int
-    njev: int
-    nhev: int
-    nrestart: int
-    nskip: int
+from secondorder.status import RAISED
+from secondorder.workspace import (
+    End,  # noqa: F401 - what solve returns
+    check_numbers,
+    check_size,
+    control_start,
+    layout,
+    of_numbers,
+    options_in_kernel,
+    options_of,
+    solver_in,
+    spread,
+)
 
 
 class Kernel(NamedTuple):
@@ -86,7 +44,8 @@ class Kernel(NamedTuple):
     ----------
     solve : function
         ``solve(x, workspace, *args) -> End``, compiled. x, shape (n,), is where the run starts, and then where it
-        ended. args are what fun_grad gets after its g.
+        ended. args are what fun_grad gets after its g. A ValueError says that x or workspace have another length than
+        they must, the compiler that they aren't contiguous, writable vectors of float64.
     n_workspace : int
         The least length of `workspace`, a vector of float64 of any contents. Afterwards its first n numbers are the
         gradient at x.
@@ -96,7 +55,7 @@ class Kernel(NamedTuple):
         The method's name.
     solve_tuple : function
         ``solve_tuple(x, workspace, args)``, args a tuple: the form for kernels of `numba.cuda`, where Numba has no
-        ``*args``.
+        ``*args``. Lengths and types aren't looked at.
     """
 
     solve: object
@@ -106,7 +65,7 @@ class Kernel(NamedTuple):
     solve_tuple: object
 
 
-def make(method, objective, n, options=None, args=None):
+def make(method, objective, n, options=None, args=None, dtype="float64"):
     """The `Kernel` of a method for one objective of n variables.
 
     Parameters
@@ -126,6 +85,8 @@ def make(method, objective, n, options=None, args=None):
 
     args : tuple, optional
         Needed with a function: args as it will get them; how much memory its derivatives take depends on their shapes.
+    dtype : {"float64", "float32"}
+        What x, the workspace and arithmetic are of. float32, for consumer GPUs: docs/cuda.md; methods: `IN_SINGLE`.
 
     Returns
     -------
@@ -163,54 +124,17 @@ def make(method, objective, n, options=None, args=None):
            [ 2., -2.],
            [ 3., -3.]])
     """
-    name, module, parsed = checked(method, objective, n, options)
+    name, module, parsed = checked(method, objective, n, options, dtype)
     if isinstance(objective, Objective):
         typed, n_derivatives = functions(objective, module, name), 0
     else:
         typed, n_derivatives = generated(objective, module, n, args)
     words = layout(module, parsed.method, n, n_derivatives)
     run = runner(module, parsed, *typed)
-    solve_tuple = solver_in(words, n, run, typed[1], control_start(parsed.run, n), parsed.run.strict)
-
-    @njit(**FLAGS)
-    def solve(x, workspace, *args):
-        return solve_tuple(x, workspace, args)
-
-    return Kernel(solve, words.total, n, name, solve_tuple)
-
-
-class Layout(NamedTuple):
-    """Where what a solver needs lies in a workspace: the first words, and lengths of what isn't n long."""
-
-    rows: int  # of work, from word 0 on
-    memory: int
-    n_memory: int
-    values: int
-    counts: int
-    best: int
-    sums: int
-    n_sums: int
-    spare: int  # a gradient that is not asked for
-    derivatives: int  # the memory of generated ones
-    n_derivatives: int
-    total: int
-
-
-def layout(module, options, n, n_derivatives):
-    """The Layout for a method and n variables."""
-    rows, n_memory = module.n_work(n, options), module.n_memory(n, options)
-    n_sums = chunks.CHUNKS if n >= chunks.LONG else 0
-    memory = rows * n
-    values = memory + n_memory
-    counts = values + N_VALUES
-    best = counts + N_COUNTS
-    sums = best + n
-    spare = sums + n_sums
-    derivatives = spare + n
-    total = derivatives + n_derivatives
-    return Layout(
-        rows, memory, n_memory, values, counts, best, sums, n_sums, spare, derivatives, n_derivatives, total
-    )  # fmt: skip
+    start = control_start(serial.control_start(parsed.run, n))
+    solve_tuple = solver_in(words, n, run, typed[1], start, parsed.run.strict)
+    solve_tuple = of_numbers(solve_tuple, dtype)
+    return Kernel(spread(solve_tuple, n, words.total, dtype), words.total, n, name, solve_tuple)
 
 
 def runner(module, parsed, fun, fun_grad, second):
@@ -230,68 +154,20 @@ def runner(module, parsed, fun, fun_grad, second):
     return run
 
 
-def solver_in(words, n, run, fun_grad, start, strict):
-    """solve_tuple(x, workspace, args) -> End: `run` with all that it needs in the workspace."""
-    (counts0, values0), n_trace = start, len(TRACE)
-
-    @njit(**FLAGS)
-    def solve_tuple(x, workspace, args):
-        x, workspace = borrowed(x), borrowed(workspace)
-        work, memory = floats_at(workspace, 0, (words.rows, n)), floats_at(workspace, words.memory, (words.n_memory,))
-        values, counts = (
-            floats_at(workspace, words.values, (N_VALUES,)),
-            integers_at(workspace, words.counts, (N_COUNTS,)),
-        )
-        best, trace = floats_at(workspace, words.best, (n,)), floats_at(workspace, 0, (0, n_trace))
-        control = Control(counts, values, best, trace, floats_at(workspace, words.sums, (words.n_sums,)))
-        for k in range(N_COUNTS):
-            counts[k] = counts0[k]
-        for k in range(N_VALUES):
-            values[k] = values0[k]
-        spare, own = (
-            floats_at(workspace, words.spare, (n,)),
-            floats_at(workspace, words.derivatives, (words.n_derivatives,)),
-        )
-        data = args, spare, own
-        reason = run(x, work, memory, control, data)
-        if counts[LEFT_BEST] != 0 and MAXITER <= reason != RAISED:
-            return_to_best(fun_grad, x, work[0], control, data)
-        if reason == ROUNDING and not strict:
-            reason = PRECISION
-        unit, row = values[SCALE], counts[G_ROW]
-        for i in range(n):
-            work[0, i] = work[row, i] / unit
-        return End(
-            STATUS[reason],
-            reason,
-            values[F] / unit,
-            values[GNORM] / unit,
-            values[THRESHOLD] / unit,
-            counts[N_ITER],
-            counts[N_FUN],
-            counts[N_GRAD],
-            counts[N_HVP] + counts[N_HESS],
-            counts[N_RESTART],
-            counts[N_SKIP],
-        )
-
-    return solve_tuple
+# Methods whose kernels in float32 are tested.
+IN_SINGLE = ("gradient-descent", "cg", "bfgs", "l-bfgs", "newton", "newton-cg", "trust-ncg")
 
 
-def checked(method, objective, n, options):
+def checked(method, objective, n, options, dtype="float64"):
     """(name, module, Parsed) after a look at every argument."""
     name = str(method).lower().replace("_", "-")
     name = ALIASES.get(name, name)
     module = lookup("method", name, METHODS)
     if not isinstance(objective, Objective) and not callable(objective):
         raise TypeError(f"objective must be an Objective or a function; it is {objective!r:.100}")
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"n={n!r} must be a whole number of at least 1")
-    options = dict(options or {})
-    for key in ("history", "disp", "time_limit", "on_error", "preconditioner"):
-        if callable(options.get(key)) or (key != "preconditioner" and key in options):
-            raise ValueError(f"option {key}={options[key]!r} has no meaning in a kernel; leave it out")
-    return name, module, parse(name, module, LINE_SEARCHES, options)
+    check_size(n)
+    check_numbers(dtype, name, IN_SINGLE)
+    return name, module, options_of(parse(name, module, LINE_SEARCHES, options_in_kernel(options)), dtype)
 
 
 def functions(objective, module, name):
@@ -347,25 +223,27 @@ def compilable(function):
     return function if is_compiled(function) else njit(function)
 
 
-def control_start(run, n):
-    """(counts, values) at the start; constants of the kernel. No clock: the countdown to a look at it never ends."""
-    counts, values, _ = serial.control_numbers(serial.control_start(run, n))
-    counts[COUNTDOWN], counts[SIGNALS] = FOREVER, 0
-    return counts.copy(), values.copy()
-
-
 def __getattr__(name):
     method = name.replace("_", "-")
-    if method not in METHODS:
+    if method in METHODS:
+
+        def kernel(objective, n, options=None, args=None):
+            return make(method, objective, n, options, args)
+
+        where = "kernels"
+    elif method in FITS and "jacobian" in FITS[method].NEEDS:
+
+        def kernel(residual, n, options=None, args=None, loss="linear", f_scale=1.0):
+            return fit_kernels.make(method, residual, n, options, args, loss, f_scale)
+
+        where = "fit_kernels"
+    else:
         raise AttributeError(f"module 'secondorder.kernels' has no attribute {name!r}; methods: {', '.join(METHODS)}")
-
-    def kernel(objective, n, options=None, args=None):
-        return make(method, objective, n, options, args)
-
     kernel.__name__ = kernel.__qualname__ = name
-    kernel.__doc__ = f"The `Kernel` of {method} for one objective of n variables: see `make`."
+    one = "one objective" if where == "kernels" else "residuals"
+    kernel.__doc__ = f"The kernel of {method} for {one} of n variables: see `{where}.make`."
     return kernel
 
 
 def __dir__():
-    return sorted({*globals(), *[name.replace("-", "_") for name in METHODS]})
+    return sorted({*globals(), *[name.replace("-", "_") for name in (*METHODS, "levenberg-marquardt")]})

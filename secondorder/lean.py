@@ -88,6 +88,15 @@ class SeldomCompiler(KernelCompiler):
     lowering = _SeldomLowering
 
 
+class DistinctCompiler(KernelCompiler):
+    """For loops over arrays that share no memory: LLVM need not compare their addresses before each loop."""
+
+    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
+        flags = flags.copy()
+        flags.noalias = True
+        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
+
+
 @contextlib.contextmanager
 def _replaced(owner, name, make):
     """Inside: owner.name is make(what it was). Nothing is replaced where the name doesn't exist."""

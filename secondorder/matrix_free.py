@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from secondorder.backends import is_on_device
 from secondorder.backends.serial import check_free_memory, control_numbers
 from secondorder.control import (
     CONTROL,
@@ -52,7 +53,9 @@ from secondorder.krylov.ends import (
     ROUNDING,
     STOPPED,
 )
-from secondorder.krylov.lanczos import Ritz
+from secondorder.krylov.lanczos import RITZ, Ritz
+from secondorder.krylov.lanczos import lanczos as find_ritz_pairs
+from secondorder.krylov.minres import minres as minimize_residual
 from secondorder.linalg.eigen import HUGE, TINY
 from secondorder.minimize import interruptible
 from secondorder.operators import operator_of, real_vector
@@ -62,7 +65,6 @@ from secondorder.status import RUNNING
 
 _hvp_at, _control_at = function_at(HVP), reference_at(CONTROL)
 SOLUTION = tuple_type(intp, intp, f8, f8, f8, f8)
-RITZ = tuple_type(intp, intp, f8, f8, f8, f8, f8)
 
 
 def run_cg(hvp, address, control, inverse, inverse_address, x, b, rtol, artol, most, s, work):
@@ -88,7 +90,7 @@ def run_cg(hvp, address, control, inverse, inverse_address, x, b, rtol, artol, m
 def run_minres(hvp, address, control, inverse, inverse_address, x, b, rtol, artol, most, s, work):
     """`minres` by address; inverse 0: no preconditioner."""
     precondition = _hvp_at(inverse if inverse != 0 else hvp)
-    found = minres_kernel.minres(
+    found = minimize_residual(
         _hvp_at(hvp),
         precondition,
         inverse != 0,
@@ -110,9 +112,7 @@ def run_minres(hvp, address, control, inverse, inverse_address, x, b, rtol, arto
 def run_lanczos(hvp, address, control, x, V, locked, n_smallest, n_largest, rtol, memory):
     """`lanczos` by address."""
     control = _control_at(control)
-    found = lanczos_kernel.lanczos(
-        _hvp_at(hvp), x, V, locked, n_smallest, n_largest, rtol, memory, control, (address, 0)
-    )
+    found = find_ritz_pairs(_hvp_at(hvp), x, V, locked, n_smallest, n_largest, rtol, memory, control, (address, 0))
     smallest, largest = found.smallest, found.largest
     return found.end, found.steps, smallest, largest, found.smallest_error, found.largest_error, found.norm
 
@@ -138,25 +138,141 @@ def compiled_entry(entry):
     return entry_point(compiled(entry, ENTRIES[entry], "entry"))
 
 
+class Vectors:
+    """Vectors of length n of NumPy. Those on a device are in `backends.cuda_krylov`, with the same methods."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def new(self):
+        """A vector that nothing has been written into."""
+        return np.full(self.n, np.nan)
+
+    def rows(self, count):
+        """So many vectors, of arbitrary contents."""
+        check_free_memory(count, self.n)
+        return np.empty((count, self.n))
+
+    def zeros(self):
+        """A vector of zeros."""
+        return np.zeros(self.n)
+
+    def random(self, generator):
+        """A vector of normal numbers."""
+        return generator.standard_normal(self.n)
+
+    def put(self, v, out):
+        """out <- v."""
+        out[:] = v
+
+    def scaled(self, a, v):
+        """The product of a number and a vector, a new vector."""
+        return a * v
+
+    def sum(self, v, a, w):
+        """The vector v + a w, a new one."""
+        return v + a * w
+
+    def largest(self, v):
+        """max |v_i|."""
+        return float(np.max(np.abs(v)))
+
+    def length(self, v):
+        """|v|_2, whose square neither over- nor underflows."""
+        return float(np.linalg.norm(v))
+
+    def combined(self, S, V):
+        """Unit vectors in the directions of the rows of S V."""
+        vectors = S @ V
+        return list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+    def columns(self, vectors):
+        """The vectors as columns of a matrix."""
+        return np.array(vectors).reshape(-1, self.n).T.copy()
+
+
+class Here:
+    """Problems with the user's vectors in NumPy: what was given becomes `vectors` and products."""
+
+    def __init__(self, n):
+        self.n, self.vectors = n, Vectors(n)
+
+    def vector(self, name, value):
+        """What the user gave for a vector."""
+        return real_vector(name, value, self.n)
+
+    def products(self, A, args=()):
+        """The Products of what the user gave for a matrix."""
+        return Products(operator_of(A, args, n=self.n), self.vectors)
+
+    def inverse(self, M):
+        """The Operator of what the user gave for a preconditioner."""
+        return operator_of(diagonal(M), name="M", n=self.n)
+
+
+class There:
+    """The same with the user's vectors on a CUDA device."""
+
+    def __init__(self, name, value, stream):
+        from secondorder.backends import cuda, cuda_krylov  # on use: numba.cuda takes as long to import as all else
+
+        cuda.check_available("an array on a device", "a copy of it in NumPy")
+        self.n = cuda_krylov.vector(name, value).shape[0]
+        self.vectors, self.checked = cuda_krylov.Vectors(self.n, stream), cuda_krylov.vector
+
+    def vector(self, name, value):
+        """What the user gave for a vector."""
+        return self.checked(name, value, self.n)
+
+    def products(self, A, args=()):
+        """The Products of a function of the user's, or of an Operator."""
+        return Products(self.vectors.operator("A", A, args), self.vectors)
+
+    def inverse(self, M):
+        """The Operator of a preconditioner: a function of the user's, or the vector of a diagonal."""
+        return self.vectors.diagonal(self.vector("M", M)) if is_on_device(M) else self.vectors.operator("M", M)
+
+
+def home_of(name, value, stream=None):
+    """Here or There: where a vector of the user's is."""
+    if is_on_device(value):
+        return There(name, value, stream)
+    if stream is not None:
+        raise ValueError(f"stream={stream!r:.100} is for vectors on a CUDA device; {name} is not there")
+    return Here(real_vector(name, value).size)
+
+
+def norm(vectors, v):
+    """|v|_2, whatever the size of v; nan where it is not finite."""
+    size = vectors.largest(v)
+    if not 0.0 < size < math.inf:
+        return size if size == 0.0 else math.nan
+    unit = power_of_two(size)
+    return vectors.length(vectors.scaled(unit, v)) / unit
+
+
 class Products:
     """An operator with the control block of one run: counts, scale, signals."""
 
-    def __init__(self, operator, n):
-        self.operator, self.x = operator, operator.point(n)
+    def __init__(self, operator, vectors):
+        self.operator, self.vectors, self.x = operator, vectors, operator.point(vectors.n)
         self.counts, values, _ = control_numbers()
         self.counts[STOP], self.counts[STRIDE], self.counts[COUNTDOWN], self.counts[MAX_FUN] = RUNNING, 1, 1, 2**62
         size = operator.size  # of a matrix: its products are scaled, so that squares neither over- nor underflow
         self.scale = power_of_two(size) if not TINY <= size <= HUGE else 1.0
         values[SCALE] = self.scale
         self.in_python = operator.backend == "python"
-        if not self.in_python and threading.current_thread() is threading.main_thread():
+        if operator.backend == "compiled" and threading.current_thread() is threading.main_thread():
             self.counts[SIGNALS] = 1
-        self.control = Native(Control(self.counts, values, np.empty(0), np.empty((0, 8)), np.empty(0)))
+        self.control = Control(self.counts, values, np.empty(0), np.empty((0, 8)), np.empty(0))
+        self.native = None if operator.backend == "cuda" else Native(self.control)
 
     def run(self, entry, *arguments):
-        """The compiled entry with this operator and these arguments."""
+        """The entry with this operator and these arguments: compiled, or the device's way."""
+        if self.operator.backend == "cuda":
+            return self.vectors.run(entry, self.operator, self.control, *arguments)
         function = compiled_entry(entry)
-        self.call = lambda: function(self.operator.hvp, self.operator.data, self.control.address, *arguments)
+        self.call = lambda: function(self.operator.hvp, self.operator.data, self.native.address, *arguments)
         return interruptible(self) if self.in_python else self()
 
     def __call__(self):
@@ -164,8 +280,8 @@ class Products:
         return self.call()
 
     def times(self, v):
-        """scale A v."""
-        out = np.full_like(v, np.nan)
+        """The vector scale A v, a new one."""
+        out = self.vectors.new()
         self.run(run_product, self.x, v, out)
         return out
 
@@ -221,7 +337,7 @@ class LinearSolution:
     norm: float
 
 
-def cg(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None):
+def cg(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None, stream=None):
     """Solve A x = b by conjugate gradients, A symmetric and positive definite.
 
     Parameters
@@ -230,7 +346,9 @@ def cg(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None):
         Shape (n, n). A callable is ``A(v, out, *args)``, which writes A v into out and which Numba compiles; an
         Operator is what `hessian_at` gives. Only a LinearOperator, or a Hessian that can't be compiled, runs in Python.
     b : array_like, shape (n,)
-        The right side.
+        The right side. If it is float64 on a CUDA device, anything with ``__cuda_array_interface__``, everything stays
+        there: A is then plain Python ``A(v, out, *args)``, which launches kernels on arrays of numba.cuda
+        (docs/cuda.md), x0 and M are there too, and so is x of the result.
     x0 : array_like, shape (n,), optional
         Where to start; 0 if not given.
     args : tuple
@@ -242,6 +360,9 @@ def cg(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None):
         Stop at |b - A x|_2 <= max(rtol |b|_2, atol).
     maxiter : int, optional
         Products that may be made, besides the one that checks the result; max(1000, 10 n) if not given.
+    stream : optional
+        Where b is on a CUDA device, what all kernels are queued in: a stream of numba.cuda, CuPy or PyTorch, or its
+        handle. Default: the default stream.
 
     Returns
     -------
@@ -266,18 +387,18 @@ def cg(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None):
     >>> so.cg(np.diag([1.0, -1.0]), [1.0, 2.0]).reason
     'nonpositive curvature'
     """
-    system = System(A, b, x0, args, M, rtol, atol, maxiter)
+    system = System(A, b, x0, args, M, rtol, atol, maxiter, stream)
     return system.solve(run_cg, cg_kernel.N_VECTORS, cg_kernel.P)
 
 
-def minres(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None):
+def minres(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None, stream=None):
     """Solve A x = b by MINRES, A symmetric: indefinite or singular too.
 
     Without a solution x makes |b - A x|_2 the least, to the extent that rounding lets it: `reason` is "least squares".
 
     Parameters
     ----------
-    A, b, x0, args, M, rtol, atol, maxiter
+    A, b, x0, args, M, rtol, atol, maxiter, stream
         As in `cg`; M has to be positive definite.
 
     Returns
@@ -295,37 +416,35 @@ def minres(A, b, x0=None, *, args=(), M=None, rtol=1e-8, atol=0.0, maxiter=None)
     >>> solution.reason, solution.residual
     ('least squares', 2.0)
     """
-    system = System(A, b, x0, args, M, rtol, atol, maxiter)
+    system = System(A, b, x0, args, M, rtol, atol, maxiter, stream)
     return system.solve(run_minres, minres_kernel.N_VECTORS, None)
 
 
 class System:
     """A linear system with its checked arguments."""
 
-    def __init__(self, A, b, x0, args, M, rtol, atol, maxiter):
-        self.b = real_vector("b", b)
-        self.n = n = self.b.size
-        self.products = Products(operator_of(A, args, n=n), n)
-        self.inverse = operator_of(diagonal(M), name="M", n=n) if M is not None else None
-        self.x = np.zeros(n) if x0 is None else real_vector("x0", x0, n).copy()
+    def __init__(self, A, b, x0, args, M, rtol, atol, maxiter, stream):
+        home = home_of("b", b, stream if stream is not None else getattr(A, "stream", None))
+        self.b, self.vectors, self.products = home.vector("b", b), home.vectors, home.products(A, args)
+        self.inverse = home.inverse(M) if M is not None else None
+        self.x = self.vectors.zeros() if x0 is None else self.vectors.scaled(1.0, home.vector("x0", x0))
         self.started = x0 is not None
         self.rtol, self.atol = tolerance("rtol", rtol), tolerance("atol", atol)
-        self.most = steps_allowed(maxiter, max(1000, 10 * n))
+        self.most = steps_allowed(maxiter, max(1000, 10 * home.n))
 
     def solve(self, entry, n_vectors, direction_row):
         """Run the kernel until the residual of x itself meets the tolerance, or half of it can't be had any more."""
-        products, inverse = self.products, self.inverse
-        check_free_memory(n_vectors, self.n)
-        work, s = np.empty((n_vectors, self.n)), np.empty(self.n)
-        r = self.residual() if self.started else self.b
-        size = norm(r)
-        target = max(self.rtol * norm(self.b), self.atol)
+        vectors, products, inverse = self.vectors, self.products, self.inverse
+        work, s = vectors.rows(n_vectors), vectors.zeros()
         hvp, data = (inverse.hvp, inverse.data) if inverse is not None else (0, 0)
+        r = self.residual() if self.started else self.b
+        size = norm(vectors, r)
+        target = max(self.rtol * norm(vectors, self.b), self.atol)
         curvature, top, direction = math.nan, 0.0, None
         while True:
-            unit = power_of_two(np.max(np.abs(r)))
+            unit = power_of_two(vectors.largest(r))
             most, rtol = self.most - products.count, target / size if size > target else 1.0
-            right = unit * r
+            right = vectors.scaled(unit, r)
             arguments = (hvp, data, products.x, right, rtol, minres_kernel.ARTOL, max(most, 0), s, work)
             found = Solution(*products.run(entry, *arguments))
             end, before = found.end, size
@@ -334,12 +453,12 @@ class System:
             curvature = smaller(curvature, found.curvature / products.scale)
             top = max(top, found.norm / products.scale)
             if end == NONPOSITIVE_CURVATURE:
-                direction = work[direction_row].copy()
-            if s.any():
+                direction = vectors.scaled(1.0, work[direction_row])
+            if vectors.largest(s) != 0.0:  # nan is not
                 x = self.x
-                self.x = x + s * (products.scale / unit)
+                self.x = vectors.sum(x, products.scale / unit, s)
                 r = self.residual()
-                size = norm(r)
+                size = norm(vectors, r)
                 if entry is run_minres and not size <= before:  # the error of x grows with the square of A's condition
                     self.x, size = x, before
             if end != CONVERGED or size <= target:
@@ -350,8 +469,8 @@ class System:
         return self.solution(end, size, target, curvature, direction, top)
 
     def residual(self):
-        """b - A x."""
-        return self.b - self.products.times(self.x) / self.products.scale
+        """The vector b - A x."""
+        return self.vectors.sum(self.b, -1.0 / self.products.scale, self.products.times(self.x))
 
     def solution(self, end, size, target, curvature, direction, top):
         """In words."""
@@ -374,15 +493,6 @@ def diagonal(M):
     from scipy.sparse import diags_array
 
     return diags_array(real_vector("M", M))
-
-
-def norm(r):
-    """|r|_2, whatever the size of r; nan where it is not finite."""
-    size = np.max(np.abs(r))
-    if not 0.0 < size < math.inf:
-        return float(size) if size == 0.0 else math.nan
-    unit = power_of_two(size)
-    return float(np.linalg.norm(unit * r)) / unit
 
 
 def smaller(a, b):
@@ -446,7 +556,7 @@ class Eigenpairs:
 WHICH = {"smallest": (1, 0), "largest": (0, 1), "both": (1, 1)}
 
 
-def lanczos(A, k=1, which="smallest", *, args=(), n=None, v0=None, seed=0, rtol=1e-8, maxiter=None):
+def lanczos(A, k=1, which="smallest", *, args=(), n=None, v0=None, seed=0, rtol=1e-8, maxiter=None, stream=None):
     """Extreme eigenvalues of a symmetric A, with error bounds, by Lanczos' method with full reorthogonalisation.
 
     Parameters
@@ -462,13 +572,16 @@ def lanczos(A, k=1, which="smallest", *, args=(), n=None, v0=None, seed=0, rtol=
     n : int, optional
         The size of A, for a callable A without v0.
     v0 : array_like, shape (n,), optional
-        The first vector; random if not given. It must not be orthogonal to the vectors that are looked for.
+        The first vector; random if not given. It must not be orthogonal to the vectors that are looked for. If it is
+        float64 on a CUDA device, all vectors are, and A is a function as in `cg`. (A Hessian there needs no v0.)
     seed : int
         Of the random vectors.
     rtol : float
         Stop at |A v - w v|_2 <= rtol |A|_2, for all pairs.
     maxiter : int, optional
         Products that may be made, and vectors that are kept; min(n, 200 + 10 k) if not given.
+    stream : optional
+        As in `cg`, where v0 is on a CUDA device.
 
     Returns
     -------
@@ -486,16 +599,26 @@ def lanczos(A, k=1, which="smallest", *, args=(), n=None, v0=None, seed=0, rtol=
     """
     if which not in WHICH:
         raise ValueError(f"which={which!r} is not known; it is one of {', '.join(map(repr, WHICH))}")
-    start = None if v0 is None else real_vector("v0", v0)
-    operator = operator_of(A, args, n=start.size if start is not None else n)
-    n = operator.n or (start.size if start is not None else n)
-    if n is None:
-        raise ValueError("a function for A doesn't say how long its vectors are; pass n= or v0=")
+    if stream is None:
+        stream = getattr(A, "stream", None)  # that of a Hessian on a device
+    if v0 is not None:
+        home = home_of("v0", v0, stream)
+    elif getattr(A, "backend", None) == "cuda":
+        home = There("A", A.x, stream)
+    elif stream is not None:
+        raise ValueError(f"stream={stream!r:.100} is for vectors on a CUDA device: v0 would have to be there")
+    else:
+        A, args = operator_of(A, args, n=n), ()
+        if (A.n or n) is None:
+            raise ValueError("a function for A doesn't say how long its vectors are; pass n= or v0=")
+        home = Here(A.n or n)
+    start = None if v0 is None else home.vector("v0", v0)
+    products, n = home.products(A, args), home.n
     sides = WHICH[which]
     k = pairs_asked(k, n, sum(sides))
     tolerance("rtol", rtol)
     most = min(steps_allowed(maxiter, 200 + 10 * k), n)
-    return Search(operator, n, k, sides, start, np.random.default_rng(seed), float(rtol), most).run()
+    return Search(products, k, sides, start, np.random.default_rng(seed), float(rtol), most).run()
 
 
 def pairs_asked(k, n, sides):
@@ -508,22 +631,21 @@ def pairs_asked(k, n, sides):
 class Search:
     """A run of `lanczos`: once, or where subspaces turn out to be invariant, once more in what is beside them."""
 
-    def __init__(self, operator, n, k, sides, start, random, rtol, most):
-        self.products, self.n, self.k, self.sides = Products(operator, n), n, k, sides
+    def __init__(self, products, k, sides, start, random, rtol, most):
+        self.products, self.vectors, self.k, self.sides = products, products.vectors, k, sides
         self.start, self.random, self.rtol, self.most = start, random, rtol, most
 
     def run(self):
         """The Eigenpairs."""
-        n, most = self.n, self.most
-        check_free_memory(most + 1, n)
-        V = np.empty((most + 1, n))
+        vectors, most = self.vectors, self.most
+        V = vectors.rows(most + 1)
         memory = np.empty(lanczos_kernel.memory_size(most))
-        pairs, locked, top = (np.empty(0), np.empty(0), np.empty((0, n))), 0, 0.0
+        pairs, locked, top = (np.empty(0), np.empty(0), []), 0, 0.0
         while True:
-            given = self.start is not None and locked == 0
-            V[locked] = self.start if given else self.random.standard_normal(n)
-            if given:
-                V[0] *= power_of_two(np.max(np.abs(V[0])))
+            if self.start is not None and locked == 0:
+                vectors.put(vectors.scaled(power_of_two(vectors.largest(self.start)), self.start), V[0])
+            else:
+                vectors.put(vectors.random(self.random), V[locked])
             ritz = self.once(V, locked, memory)
             if ritz.end == STOPPED:
                 raise KeyboardInterrupt("secondorder was interrupted")
@@ -543,13 +665,12 @@ class Search:
         return Ritz(*self.products.run(run_lanczos, self.products.x, V, locked, low, high, self.rtol, memory))
 
     def wanted_of(self, V, locked, memory, steps):
-        """(values, errors, vectors as rows) of the wanted pairs of the last run."""
+        """(values, errors, list of vectors) of the wanted pairs of the last run."""
         most = self.most - locked
         chosen = self.chosen(steps)
         values, errors = memory[:steps][chosen], memory[most : most + steps][chosen]
         S = memory[4 * most : 4 * most + steps * steps].reshape(steps, steps)[chosen]
-        vectors = S @ V[locked : locked + steps]
-        return values, errors, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return values, errors, self.vectors.combined(S, V[locked : locked + steps])
 
     def chosen(self, count):
         """Which of so many values in ascending order are wanted."""
@@ -558,10 +679,10 @@ class Search:
 
     def merged(self, old, new):
         """The wanted pairs among both, and whether a new one is among them."""
-        values, errors, vectors = (np.concatenate(parts) for parts in zip(old, new, strict=True))
+        values, errors, vectors = np.append(old[0], new[0]), np.append(old[1], new[1]), old[2] + new[2]
         order = np.argsort(values, kind="stable")
         order = order[self.chosen(order.size)]
-        return (values[order], errors[order], vectors[order]), bool(np.any(order >= old[0].size))
+        return (values[order], errors[order], [vectors[k] for k in order]), bool(np.any(order >= old[0].size))
 
     def pairs(self, end, pairs, top):
         """In words."""
@@ -577,4 +698,5 @@ class Search:
         message = (
             f"{sentence}: |A v - w v| <= {largest}, tolerance {self.rtol * top:.3g}, {self.products.count} products"
         )
-        return Eigenpairs(values, vectors.T.copy(), errors, success, name, message, self.products.count, top)
+        columns = self.vectors.columns(vectors)
+        return Eigenpairs(values, columns, errors, success, name, message, self.products.count, top)

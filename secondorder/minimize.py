@@ -19,6 +19,8 @@ import numpy as np
 from secondorder import control as c
 from secondorder.backends import serial
 from secondorder.derivatives import in_python
+from secondorder.derivatives.row_sums import RowSum, in_data
+from secondorder.derivatives.row_sums import misfit as misfit_of
 from secondorder.derivatives.trampolines import copied
 from secondorder.jit import HVP, address_of, compiled
 from secondorder.line_searches import LINE_SEARCHES
@@ -31,6 +33,7 @@ from secondorder.status import (
     CONVERGED,
     GTOL,
     NO_DECREASE,
+    NOT_FINITE,
     PRECISION,
     RAISED,
     REASONS,
@@ -150,7 +153,7 @@ def minimize(
     # 1 the arguments
     x = start_vector(x0)
     if hasattr(fun, "as_objective"):  # a FiniteSum, which has its own arguments
-        fun, args = fun.as_objective()
+        fun, args = fun.as_objective(args)
     if type(args) is not tuple:
         args = (args,)
     if constraints or (bounds is not None and not unbounded(bounds)):
@@ -197,11 +200,18 @@ def minimize(
 
         # 5 the result, while the workspace is still this call's
         result = result_of(run, reason, begun)
+        if result.status == NOT_FINITE and isinstance(fun, RowSum):
+            result.message += in_data(args)
     except BaseException as error:
         run.recover()
         result = result_of(run, RAISED, begun, f"{type(error).__name__}: {error}")
         if plan.run.on_error == "return" and isinstance(error, Exception):
             return result
+        if result.nfev <= 1 and isinstance(fun, RowSum) and isinstance(error, Exception):
+            misfit = misfit_of(fun, args, run.x)
+            if misfit is not None:
+                attach(misfit, result)
+                raise misfit from error
         attach(error, result)
         raise
     finally:
@@ -220,8 +230,8 @@ def minimize(
 # ------------------------------------------------------------------------------------------------ 1 the arguments
 
 
-def start_vector(x0):
-    """A private, contiguous float64 copy of x0."""
+def start_vector(x0, name="x0"):
+    """A private, contiguous float64 copy of x0, in errors under this name."""
     if type(x0) is np.ndarray and x0.dtype is FLOAT64 and x0.ndim == 1:
         return x0.copy()
     try:
@@ -229,17 +239,17 @@ def start_vector(x0):
         if given.dtype.kind == "O":  # None would become nan
             given = np.array([float(value) for value in given.flat]).reshape(given.shape)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"x0 must hold real numbers; it is {x0!r:.200}") from error
+        raise TypeError(f"{name} must hold real numbers; it is {x0!r:.200}") from error
     if given.dtype.kind == "c":
-        raise TypeError("x0 must hold real numbers; it is complex. Minimize over real and imaginary parts instead")
+        raise TypeError(f"{name} must hold real numbers; it is complex. Minimize over real and imaginary parts instead")
     if given.dtype.kind not in "fiub":
-        raise TypeError(f"x0 must hold real numbers; it is {x0!r:.200}")
+        raise TypeError(f"{name} must hold real numbers; it is {x0!r:.200}")
     x = np.array(given, dtype=np.float64, order="C")
     if x.ndim == 0:
         x = x.reshape(1)
     if x.ndim != 1:
         raise ValueError(
-            f"x0 has shape {x.shape}; minimize takes a vector of shape (n,). Use x0.ravel() for one problem"
+            f"{name} has shape {x.shape}; minimize takes a vector of shape (n,). Use {name}.ravel() for one problem"
         )
     return x
 
@@ -336,17 +346,29 @@ def make_plan(method, tol, options, second_order=None):
     return plan
 
 
-def examination(module, options, second_order):
-    """How points where runs end are looked at, or None."""
+def looks_asked(module, second_order):
+    """Are points where runs end looked at? False or one of SECOND_ORDER."""
     if second_order not in (None, True, False, *SECOND_ORDER):
         raise ValueError(f"second_order={second_order!r} must be True, False or one of {', '.join(SECOND_ORDER)}")
     if second_order is None:
         second_order = "hvp" in module.NEEDS or "hess" in module.NEEDS
-    if second_order is False:
+    return SECOND_ORDER[-1] if second_order is True else second_order
+
+
+def examination(module, options, second_order):
+    """How points where runs end are looked at, or None."""
+    asked = looks_asked(module, second_order)
+    if asked is False:
         return None
     from secondorder.backends.saddle import Examination  # on use: first-order methods don't wait for it
 
-    return Examination(module, options, second_order != "certify")
+    return Examination(module, options, asked != "certify")
+
+
+def method_name(method):
+    """A method's name as the tables have it."""
+    name = method.lower().replace("_", "-")
+    return ALIASES.get(name, name)
 
 
 def find_method(method):
@@ -354,17 +376,21 @@ def find_method(method):
     if method is None:
         method = DEFAULT_METHOD
     if not isinstance(method, str):
+        if isinstance(method, type) and hasattr(method, "as_method"):
+            raise TypeError(f"method must be an update; it is the class {method.__name__}: write {method.__name__}()")
         if hasattr(method, "as_method"):
             return method.name, method
         if not hasattr(method, "solve"):
             raise TypeError(f"method must be a name, an update or a module with solve(); it is {method!r:.200}")
         return method.__name__.rpartition(".")[2].replace("_", "-"), method
-    name = method.lower().replace("_", "-")
-    name = ALIASES.get(name, name)
+    name = method_name(method)
     if name in METHODS:
         return name, METHODS[name]
-    from secondorder.update import UPDATE_METHODS  # on use: other methods don't wait for it
+    from secondorder.fits import FITS  # on use: other methods don't wait for these
+    from secondorder.update import UPDATE_METHODS
 
+    if name in FITS:
+        raise ValueError(f"method={method!r} fits residuals: it is for least_squares, or least_squares_batch for many")
     return name, lookup("method", name, METHODS | UPDATE_METHODS)
 
 

@@ -167,7 +167,7 @@ def typed_objective(given, args, needs, backend="auto", own=trampolines.itself, 
             jac and identity(jac),
             hessp and identity(hessp),
             hess and identity(hess),
-            args and args_type,
+            args and getattr(args_type, "_code", args_type),  # Numba's number of a type: hashing it takes longer
             needs,
             backend,
             own,

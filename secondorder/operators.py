@@ -9,6 +9,7 @@ import functools
 
 import numpy as np
 
+from secondorder.backends import is_on_device
 from secondorder.derivatives import in_python, trampolines
 from secondorder.derivatives.errors import Unsupported
 from secondorder.jit import HVP, Native, Pinned, address_of, compiled, entry_point, function_at, intp, type_of, vector
@@ -239,25 +240,27 @@ def typed_function(A, args_type):
 # --------------------------------------------------------------------------------------------------- Hessians
 
 
-def hessian_at(fun, x, args=(), *, hessp=None, hess=None):
+def hessian_at(fun, x, args=(), *, hessp=None, hess=None, stream=None):
     """The Hessian of a function at a point, known by its products: for `cg`, `minres` and `lanczos`.
 
     Parameters
     ----------
-    fun : callable or Objective
+    fun : callable, Objective or FiniteSum
         ``fun(x, *args) -> float``, in the language of docs/differentiable.md: its Hessian products are generated. Or an
         `Objective` with hvp or hess, or a function of JAX, PyTorch or autograd from an adapter.
     x : array_like, shape (n,)
-        The point.
+        The point. On a CUDA device, where fun is a `FiniteSum`: products are then made there, of vectors there.
     args : tuple
         Further arguments of fun.
     hessp, hess : callable, optional
         ``hessp(x, v, *args) -> H(x) v`` or ``hess(x, *args) -> H(x)``, if products are not to be generated.
+    stream : optional
+        Where x is on a device, what all kernels are queued in, as in `cg`.
 
     Returns
     -------
     Operator
-        With `shape`, `backend` and ``H @ v``.
+        With `shape`, `backend` ("cuda" on a device) and ``H @ v``.
 
     Raises
     ------
@@ -276,6 +279,13 @@ def hessian_at(fun, x, args=(), *, hessp=None, hess=None):
     >>> so.lanczos(H).values.round(6).tolist()
     [-0.828427]
     """
+    if is_on_device(x):
+        return hessian_there(fun, x, args, hessp, hess, stream)
+    if stream is not None:
+        raise ValueError(f"stream={stream!r:.100} is for points on a CUDA device; x is not there")
+    if hasattr(fun, "as_objective"):  # a FiniteSum, which has its own arguments
+        total, args = fun.as_objective()
+        fun = total.whole()
     if not isinstance(fun, Objective) and not callable(fun):
         raise TypeError(f"fun must be callable; it is {fun!r:.200}")
     for name, value in (("hessp", hessp), ("hess", hess)):
@@ -300,6 +310,21 @@ def hessian_at(fun, x, args=(), *, hessp=None, hess=None):
             return Operator(x.size, address_of(typed, HVP), pinned.address, x, keep=(pinned, typed))
     functions = in_python.InPython.of_objective if isinstance(fun, Objective) else in_python.InPython
     return from_python(x.size, functions(given, args), x)
+
+
+def hessian_there(finite_sum, x, args, hessp, hess, stream):
+    """The Hessian of a FiniteSum at a point on a device."""
+    if not hasattr(finite_sum, "as_objective") or args or hessp is not None or hess is not None:
+        raise TypeError(
+            "at a point on a device hessian_at takes a FiniteSum and nothing else. For other functions, give cg, "
+            "minres or lanczos your own (v, out, *args), which writes H v into out"
+        )
+    from secondorder.backends import cuda, cuda_krylov, cuda_rows  # on use: numba.cuda takes long to import
+
+    cuda.check_available("an array on a device", "a copy of it in NumPy")
+    x = cuda_krylov.Vectors(cuda_krylov.vector("x", x).shape[0], stream).scaled(1.0, cuda_krylov.vector("x", x))
+    rows = cuda_rows.RowMean(finite_sum.term, finite_sum.regularizer, finite_sum.data, int(x.shape[0]), stream)
+    return cuda_krylov.Operator(lambda x, v, out, data: rows.hvp(x, v, out), x, stream)
 
 
 def typed_hvp(given, args_type):

@@ -7,13 +7,14 @@ from typing import NamedTuple
 from secondorder.jit import JIT_DISABLED
 from secondorder.line_searches.initial_step import INITIAL_STEPS
 from secondorder.line_searches.memory import MAX_WINDOW, SearchOptions
+from secondorder.precision import roundings
 
 
 class RunOptions(NamedTuple):
     """Options that every method has. The stopping test is |g|_inf <= max(gtol, grtol |g(x0)|_inf)."""
 
     gtol: float = 0.0  # absolute; if only gtol is given, grtol is 0, as in scipy
-    grtol: float = 2.0**-26  # relative to the start: sqrt(eps), as in JSOSolvers; invariant to the scale of f
+    grtol: float = roundings(power=0.5)  # relative to the start: sqrt(eps), as in JSOSolvers; free of f's scale
     xtol: float = 0.0  # stop, with success, when |s|_inf <= xtol |x|_inf; 0: off
     ftol: float = 0.0  # stop, with success, when |f_k - f_k+1| <= ftol max(|f_k|, |f_k+1|); 0: off
     fmin: float = -math.inf  # f at or below fmin is unbounded; default -1e20 max(1, |f(x0)|)
@@ -23,7 +24,7 @@ class RunOptions(NamedTuple):
     history: bool = False  # record a row an iteration
     disp: bool = False  # print the message at the end
     on_error: str = "raise"  # or "return": what an exception in the user's function does
-    curvature: float = 2.0**-26  # below -curvature |H| an eigenvalue is negative, >= 0; sqrt(eps), as grtol
+    curvature: float = roundings(power=0.5)  # below -curvature |H| an eigenvalue is negative, >= 0; sqrt(eps), as grtol
     seed: int = 0  # of all that is random where a saddle is looked for and left, >= 0
     max_escapes: int = 20  # saddles that a run leaves at most, >= 0
     escape: str = "curvature"  # how it leaves them, by name: ESCAPES; no other misses fewer
@@ -40,6 +41,9 @@ SCIPY_NAMES = {
     "return_all": "history",
     "xrtol": "xtol",
 }
+
+# What other libraries call options of update rules by: not taken, but understood.
+OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps", "b1": "beta1", "b2": "beta2", "betas": "beta1"}
 
 FIT_NAMES = {"max_nfev": "maxfev"}  # of scipy's least_squares
 
@@ -120,7 +124,9 @@ def parse_search(module, searches, options):
 def refuse_unknown(names, known, method, options):
     """ValueError for the first of the names in options that mean nothing to the method."""
     for name in names:
-        close = difflib.get_close_matches(str(name), known, 1)
+        close = (
+            [OTHER_NAMES[name]] if OTHER_NAMES.get(name) in known else difflib.get_close_matches(str(name), known, 1)
+        )
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ValueError(
             f"option {name!r} (= {options[name]!r:.50}) is not known to method {method!r}; "
@@ -145,7 +151,9 @@ def parse_fit(method, module, options):
 
 
 def lookup(argument, name, table):
-    """table[name], or a ValueError that names what there is."""
+    """table[name], or an error that names what there is."""
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}={name!r:.100} must be one of the names {', '.join(table)}")
     key = name.lower()
     if key in table:
         return table[key]
@@ -170,7 +178,7 @@ def check(cls, given):
             checked[name] = value  # not compiled, it is its own address
             continue
         try:
-            number = kind(value)
+            number = kind(None if isinstance(value, (str, bytes)) else value)  # float("0.1") would be one
         except (TypeError, ValueError, OverflowError):
             raise TypeError(f"option {name}={value!r} must be {_article(kind)}") from None
         if kind is not float and number != value:

@@ -63,11 +63,11 @@ class Data:
             self.pinned = Pinned(args, args_type)
             self.address = self.pinned.address
 
-    def first(self, x):
-        """(r(x), did the function write into x?)."""
+    def first(self, x, item=0):
+        """(r(x), did the function write into x?), of one problem of a batch."""
         if self.found.in_python:
             return made_of.ResidualsInPython(self.found.given, self.args).first(x), False
-        return self.found.entry(x, self.address)
+        return self.found.entry(x, self.address, item)
 
     def bind(self, typed):
         """Make `address` what these typed functions are called with."""

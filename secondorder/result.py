@@ -71,6 +71,9 @@ class OptimizeResult(dict):
         optimize = sys.modules.get("scipy.optimize")
         return OptimizeResult if optimize is None else _both(optimize.OptimizeResult)
 
+    def __reduce__(self):  # pickle looks at __class__, which is another class once scipy.optimize is loaded
+        return type(self), (dict(self),)
+
     def __repr__(self):
         width = max(map(len, self), default=0)
         return "\n".join(f"{name.rjust(width)}: {_short(self[name], width + 2)}" for name in self)

@@ -73,13 +73,19 @@ class Schedule:
         """
         other = object.__new__(Schedule)
         other.__dict__.update(self.__dict__)
-        other._warm_up = (checked("patience", steps), checked("end", start))
+        other._warm_up = (checked("steps", steps, "at least 0"), checked("start", start, "at least 0"))
         return other
 
     @property
     def vector(self):
         """All numbers, the warm-up's first, as compiled code gets them."""
         return np.array([*self._warm_up, *self.parameters.values()], dtype=np.float64)
+
+    @property
+    def steady(self):
+        """The rate, if it is always the same; else nan."""
+        always = self._function is SCHEDULES["constant"][0] and self._warm_up[0] == 0
+        return self.parameters["lr"] if always else math.nan
 
     @functools.cached_property
     def address(self):
@@ -102,6 +108,7 @@ class Schedule:
         -------
         ndarray, shape (steps,)
         """
+        steps = whole("steps", steps)
         f = np.zeros(steps) if f is None else np.ascontiguousarray(f, dtype=np.float64)
         if f.shape != (steps,):
             raise ValueError(f"f has shape {f.shape}; for {steps} steps it must have shape ({steps},)")
@@ -111,7 +118,7 @@ class Schedule:
 
     def __call__(self, t):
         """The rate after t steps."""
-        return float(self.rates(int(t) + 1)[-1])
+        return float(self.rates(whole("t", t) + 1)[-1])
 
     def __repr__(self):
         numbers = ", ".join(f"{name}={value:g}" for name, value in self.parameters.items())
@@ -127,10 +134,10 @@ LAWS = {
 }
 
 
-def checked(name, value):
-    """A parameter as a float, or a ValueError with its law."""
+def checked(name, value, law=None):
+    """A parameter as a float, or a ValueError with its law; None: that of LAWS."""
     try:
-        number = float(value)
+        number = float(None if isinstance(value, (str, bytes)) else value)
     except (TypeError, ValueError):
         raise TypeError(f"{name}={value!r:.100} must be a number") from None
     keeps = {
@@ -139,12 +146,19 @@ def checked(name, value):
         "at least 1": number >= 1.0,
         "in (0, 1)": 0.0 < number < 1.0,
     }
-    for law, names in LAWS.items():
-        if name in names and not keeps[law]:
-            raise ValueError(f"{name}={value!r} must be {law}")
+    for each, names in LAWS.items():
+        if (name in names if law is None else each == law) and not keeps[each]:
+            raise ValueError(f"{name}={value!r} must be {each}")
     if not math.isfinite(number):
         raise ValueError(f"{name}={value!r} must be finite")
     return number
+
+
+def whole(name, value, least=0):
+    """A whole number."""
+    if checked(name, value, "at least 0") != int(value) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number, at least {least}")
+    return int(value)
 
 
 def as_schedule(lr):
@@ -317,7 +331,7 @@ def one_cycle(lr, steps, share=0.3, div=25.0, final_div=1e4):
     -------
     Schedule
     """
-    if not float(share) * float(steps) > 1.0:
+    if not checked("share", share) * checked("steps", steps) > 1.0:
         raise ValueError(f"share={share!r} of steps={steps!r} must be more than one step: take more steps")
     return Schedule.named("one-cycle", lr=lr, steps=steps, share=share, div=div, final_div=final_div)
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from secondorder.minimize import minimize
+from secondorder.minimize import find_plan, minimize
 from secondorder.options import lookup
 from secondorder.result import OptimizeResult
-from secondorder.schedules import checked, exponential
-from secondorder.update import UPDATE_METHODS
+from secondorder.schedules import checked, exponential, whole
+from secondorder.update import UPDATE_METHODS, number_of
 
 DIVERGED = 4.0  # times the decrease so far above the least f ends the test; a habit of programs for it
 WINDOW = 5  # steps over which a slope is taken
@@ -69,17 +69,44 @@ def learning_rate_range_test(fun, x0, args=(), method="sgd", low=1e-6, high=10.0
     >>> bool(0.01 < found.steepest <= found.limit < 0.3)  # 2 / 10 is where gradient descent diverges
     True
     """
-    lookup("method", str(method), UPDATE_METHODS)
-    low, high, steps = checked("steps", low), checked("steps", high), int(steps)
+    lookup("method", method, UPDATE_METHODS)
+    low, high = checked("low", low, "positive"), checked("high", high, "positive")
+    steps = whole("steps", steps, least=10)
     if not low < high:
         raise ValueError(f"low={low!r}, high={high!r} must satisfy low < high")
-    if steps < 10:
-        raise ValueError(f"steps={steps!r} must be at least 10")
+    options = dict_of(options)
+    if "lr" in options:
+        raise ValueError(f"options['lr']={options['lr']!r} is what the test varies; give low and high, leave lr out")
     rates = exponential(low, high / low, steps - 1)
     run = {"lr": rates, "maxiter": steps, "gtol": 0.0, "history": True}
-    history = minimize(fun, x0, args, method, options=(options or {}) | run, **keywords).history
+    result = minimize(fun, x0, args, method, options=options | run, **keywords)
+    history = result.history
+    if result.nit == 0:
+        raise ValueError(f"no step could be made from x0: {result.message}")
     lr, f = history["alpha"][1:], history["fun"][1:]
     return judged(lr, f, history["fun"][0])
+
+
+def dict_of(options):
+    """A copy of the options."""
+    if options is not None and not isinstance(options, dict):
+        raise TypeError(f"options must be a dict; it is {options!r:.100}")
+    return dict(options or {})
+
+
+def combinations_of(grid):
+    """All choices of a value for each option, as dicts."""
+    law = "must be a dict of options, each with values to try: {'lr': [1e-3, 1e-2]}"
+    if not isinstance(grid, dict) or not grid:
+        raise ValueError(f"grid={grid!r:.100} {law}")
+    values = []
+    for name, given in grid.items():
+        if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
+            raise ValueError(f"grid={grid!r:.100} {law}; those of {name!r} are {given!r:.50}")
+        values.append(tuple(given))
+        if not values[-1]:
+            raise ValueError(f"grid={grid!r:.100} {law}; {name!r} has none")
+    return (dict(zip(grid, choice, strict=True)) for choice in itertools.product(*values))
 
 
 def judged(lr, f, first):
@@ -137,11 +164,14 @@ def grid_search(fun, x0, grid, args=(), method="adam", options=None, score=None,
     >>> [row[0] for row in rows]
     [{'lr': 0.1}, {'lr': 0.001}]
     """
-    if not isinstance(grid, dict) or not grid or not all(len(list(values)) for values in grid.values()):
-        raise ValueError(f"grid={grid!r:.100} must be a dict of options, each with values to try")
-    rows = []
-    for values in itertools.product(*grid.values()):
-        chosen = dict(zip(grid, values, strict=True))
-        result: OptimizeResult = minimize(fun, x0, args, method, options=(options or {}) | chosen, **keywords)
-        rows.append((chosen, float(result.fun if score is None else score(result)), result))
+    if score is not None and not callable(score):
+        raise TypeError(f"score must be callable as score(result); it is {score!r:.100}")
+    options, rows = dict_of(options), []
+    combinations = list(combinations_of(grid))
+    for chosen in combinations:  # a wrong option is said before hours of runs
+        if str(method).lower() != "auto":
+            find_plan(method, keywords.get("tol"), options | chosen)
+    for chosen in combinations:
+        result: OptimizeResult = minimize(fun, x0, args, method, options=options | chosen, **keywords)
+        rows.append((chosen, result.fun if score is None else number_of("score(result)", score(result)), result))
     return sorted(rows, key=lambda row: row[1] if math.isfinite(row[1]) else math.inf)

@@ -166,8 +166,13 @@ class Update:
         module = self.rule
         if module is None:
             raise TypeError("Update is the base of the rules; take one of them, such as secondorder.Adam")
-        known = self.option_names()
+        known = ("lr", "mask", *self.option_names())
         refuse_unknown([name for name in options if name not in known], known, type(self).__name__, options)
+        if lr is not None and not callable(lr) and (isinstance(lr, (str, bytes)) or np.ndim(lr) != 0):
+            raise TypeError(
+                f"lr={lr!r:.100} must be a number, a function t -> lr, or one of secondorder.schedules, such as "
+                "schedules.cosine(0.1, steps=100)"
+            )
         named = getattr(module, "NAMED", {})
         for name, table in named.items():
             if isinstance(options.get(name), str):
@@ -182,9 +187,7 @@ class Update:
         self.common = check(CommonOptions, common)
         self.own = check(Own, {k: v for k, v in given.items() if k in Own._fields})
         self.schedule = as_schedule(lr if callable(lr) else self.options.lr)
-        self.mask = None if mask is None else np.array(mask, dtype=np.float64)
-        if self.mask is not None and not np.all((self.mask == 0.0) | (self.mask == 1.0)):
-            raise ValueError("mask must be 1 where weight decay acts and 0 where not; it has other values")
+        self.mask = None if mask is None else checked_mask(mask)
         self._native_options = Native(self.options)
         self._parameters = Native((self.schedule.vector,))
         self._keep = []
@@ -246,6 +249,8 @@ class Update:
         TypeError, ValueError
             If an array does not fit the state, or f or the diagonal is missing.
         """
+        if not isinstance(state, UpdateState):
+            raise TypeError(f"state must be what init(x) returned; it is {state!r:.100}: step(x, g, state)")
         if state._update is not self:
             raise ValueError(f"the state was made by another update, {state._update!r}; make one with init(x)")
         there = isinstance(state, DeviceUpdateState)
@@ -267,7 +272,7 @@ class Update:
             raise ValueError("g shares memory with x; it must be an array of its own: g.copy()")
         f, k = self._value_for_step(f), state.k + 1
         if self._diagonal_for_step(k, diagonal) is not None:
-            state["d"][:] = np.asarray(diagonal).reshape(-1)
+            state["d"][:] = diagonal_for(state, diagonal)
         program, c, memory = state._program.address, state._c, state._memory
         if x.ndim != 1:
             x, g = x.reshape(-1), g.reshape(-1)
@@ -288,7 +293,7 @@ class Update:
         """f, or 0 where it is not needed."""
         if f is None and self._needs_f:
             raise ValueError(f"{type(self).__name__}.step needs f, the value at x: step(x, g, state, f=value)")
-        return 0.0 if f is None else f
+        return 0.0 if f is None else number_of("f", f)
 
     def _diagonal_for_step(self, k, diagonal):
         """The diagonal, or None where step k reads none."""
@@ -323,12 +328,12 @@ class Update:
             raise ValueError(f"mask has shape {self.mask.shape}; x has {x.shape}: they must be the same")
         return self.mask.reshape(-1).astype(x.dtype)
 
-    def program(self, number, n, treat=None):
+    def program(self, number, n):
         """The Program of this update for n parameters of a number type, in native form."""
         module, common = self.rule, self.common
         rule, names = self.variant
         count = n_coefficients(rule, names)
-        treat, shared = treat or self.treatment, treat is None and backend.threads_for(n)
+        treat, shared = self.treatment, backend.threads_for(n)
         measure = getattr(module, "measure", None)
         with_measure = measure is not None and module.measures(self.options)
         sweep = backend.sweep_address(rule, len(names), count, number, treat, shared)
@@ -341,6 +346,7 @@ class Update:
                 squares=backend.squares_address(number, shared) if math.isfinite(common.clip_norm) else 0,
                 schedule=self.schedule.address,
                 parameters=self._parameters.address,
+                steady=self.schedule.steady,
                 weight_decay=common.weight_decay,
                 decoupled=common.decoupled,
                 clip_norm=common.clip_norm,
@@ -372,6 +378,9 @@ class Update:
         for options in (self.options, self.common):
             defaults = options._field_defaults | self.rule.COMMON
             shown |= {k: v for k, v in options._asdict().items() if k != "lr" and v != defaults[k]}
+        for name, table in getattr(self.rule, "NAMED", {}).items():
+            if name in shown:
+                shown[name] = next(word for word, number in table.items() if number == shown[name])
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
@@ -386,8 +395,7 @@ class UpdateMethod:
         self.solve = descent.solve_with_hvp if "hvp" in self.NEEDS else descent.solve
         self.n_work, self.n_memory = descent.n_work, descent.n_memory
         module = update.rule
-        treat = backend.TREATMENTS[update.mask is not None, update.common.gradient_noise > 0.0]
-        self.program = update.program(backend.f8, 0, treat)
+        self.program = update.program(backend.f8, 0)  # one thread, however many parameters
         mask = NO_ROW if update.mask is None else update.mask.reshape(-1)
         self.mask = Native((mask,))
         fill = (*module.start(update.options), 0.0, 0.0, 0.0)
@@ -428,8 +436,30 @@ class ByName:
         return method, left | method.options
 
 
+def checked_mask(mask):
+    """The mask as an array of 0 and 1."""
+    try:
+        numbers = np.array(mask, dtype=np.float64)
+        right = np.all((numbers == 0.0) | (numbers == 1.0))
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise ValueError(f"mask={mask!r:.100} must hold 1 where weight decay acts and 0 where not, and nothing else")
+    return numbers
+
+
+def number_of(name, value):
+    """The value as a float."""
+    try:
+        return float(None if isinstance(value, (str, bytes)) else value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}={value!r:.100} must be a number") from None
+
+
 def check_array(name, x):
     """Is x an array that a step can change?"""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask a step would not see; take np.asarray({name})")
     if not isinstance(x, np.ndarray) or x.dtype not in backend.NUMBERS:
         kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise TypeError(
@@ -437,6 +467,17 @@ def check_array(name, x):
         )
     if not x.flags.c_contiguous:
         raise ValueError(f"{name} must be contiguous in C order; take np.ascontiguousarray({name})")
+
+
+def diagonal_for(state, diagonal):
+    """The diagonal as a vector of the state's number type."""
+    try:
+        d = np.asarray(diagonal, dtype=state.dtype)
+    except (TypeError, ValueError):
+        raise TypeError(f"diagonal={diagonal!r:.100} must hold numbers") from None
+    if d.shape != state.shape:
+        raise ValueError(f"diagonal has shape {d.shape}; x has {state.shape}: they must be the same")
+    return d.reshape(-1)
 
 
 def refuse_array(name, x, state):

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 from numba import njit
 
-from secondorder import BatchResult, Objective, minimize, minimize_batch, multistart
+from secondorder import BatchResult, Objective, curve_fit_batch, minimize, minimize_batch, multistart
 from secondorder.jit import JIT_DISABLED
 from secondorder.problems import PROBLEMS
 from tests.objectives import made_once
@@ -72,7 +73,7 @@ def test_each_problem_has_the_bits_of_a_single_run(method, workers):
         assert_same(result.problem(i), minimize(objective, x, method=method, options=options, second_order=False))
 
 
-@pytest.mark.parametrize("rule", ["momentum", "sophia"])
+@pytest.mark.parametrize("rule", ["momentum", "sophia", "adam", "lion", "irprop+", "adahessian"])
 def test_update_rules_are_methods_of_a_batch(rule):
     c, options = np.array([1.0, -2.0, np.nan]), {"maxiter": 30}
     result = minimize_batch(bowl, np.ones((3, 2)), (c,), rule, batched=(True,), options=options, workers=2)
@@ -212,6 +213,39 @@ def test_no_problem_and_one_problem():
     assert empty.x.shape == (0, 2)
     assert empty.message.startswith("0 of 0")
     assert minimize_batch(ROSENBROCK_SUM, [[0.0, 0.0]]).success.all()
+    in_python = minimize_batch(ROSENBROCK_SUM.py_func, np.empty((0, 2)), backend="python", second_order="certify")
+    assert in_python.x.shape == (0, 2) and in_python.backend == "python"
+    assert in_python.certificate.index.shape == (0,)
+
+
+def test_a_list_will_do_where_batched_says_that_it_has_an_entry_per_problem():
+    c = [1.0, -2.0]
+    result = minimize_batch(bowl, np.zeros((2, 2)), (c,), "bfgs", batched=(True,))
+    assert np.allclose(result.x[:, 0], c, atol=1e-6)
+
+
+def test_a_problem_is_had_by_its_number_and_no_other_one_exists():
+    result = minimize_batch(ROSENBROCK_SUM, np.zeros((3, 2)))
+    assert np.array_equal(result.problem(-1).x, result.x[2])
+    assert np.array_equal(result.problem((1,)).x, result.x[1])
+    for wrong in (3, (0, 0), "first"):
+        with pytest.raises(IndexError, match="no problem"):
+            result.problem(wrong)
+
+
+def test_results_of_all_kinds_go_through_pickle_and_copies():
+    import copy
+
+    import scipy.optimize  # with it, results are of its class as well
+
+    result = multistart(himmelblau, [[3.0, 2.5], [-3.0, 3.0]], method="bfgs")
+    assert isinstance(result, scipy.optimize.OptimizeResult)
+    for again in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result), copy.copy(result)):
+        assert type(again) is type(result)
+        assert np.array_equal(again.x, result.x)
+        assert isinstance(again.batch, BatchResult)
+        assert np.array_equal(again.batch.problem(1).x, result.batch.x[1])
+        assert again.minima[0].count == result.minima[0].count
 
 
 @njit
@@ -263,17 +297,64 @@ def test_an_exception_ends_its_own_problem_where_that_is_asked_for(backend):
     )
     assert result.status.tolist() == [0, 0, 6, 0, 0, 0]
     assert list(result.errors) == [2]
-    assert "no value for this one" in result.problem(2).message
+    assert isinstance(result.errors[2], ArithmeticError)
+    assert result.problem(2).message == "ArithmeticError: no value for this one"
     assert result.problem(2).reason == "exception"
 
 
-def test_an_exception_carries_what_was_done():
+@pytest.mark.parametrize("backend", ["numba", "python"])
+def test_an_exception_carries_what_was_done(backend):
+    fun = thrower if backend == "numba" else thrower.py_func
+    given = {"batched": (True,), "workers": 1, "backend": backend}
     with pytest.raises(ArithmeticError, match="no value") as caught:
-        minimize_batch(thrower, np.full((6, 1), 0.4), (np.arange(6),), "bfgs", "2-point", batched=(True,), workers=1)
+        minimize_batch(fun, np.full((6, 1), 0.4), (np.arange(6),), "bfgs", "2-point", **given)
     partial = caught.value.optimize_result
+    assert isinstance(partial, BatchResult)
+    assert "minimize_batch" in " ".join(caught.value.__notes__) and len(caught.value.__notes__) == 1
     assert partial.status.tolist() == [0, 0, 6, 98, 98, 98]
     assert np.isnan(partial.fun[3:]).all()
     assert np.allclose(partial.x[:2, 0], [0.0, 1.0])
+
+
+@njit
+def endless_but_for_one(x, g, k):
+    """Raises at k = 0; goes down for ever elsewhere."""
+    if k == 0:
+        raise ArithmeticError("not this one")
+    g[0] = -1.0
+    return -x[0]
+
+
+def test_an_exception_ends_what_other_threads_are_in_the_midst_of():
+    options = {"line_search": "fixed", "initial_step": "constant", "alpha": 1e-9, "maxiter": 10**12, "fmin": -1e300}
+    given = {"method": "gradient-descent", "batched": (True,), "options": options, "workers": 2}
+    with pytest.raises(ArithmeticError) as caught:
+        minimize_batch(Objective(endless_but_for_one), np.ones((2, 1)), (np.arange(2),), **given)
+    assert caught.value.optimize_result.status.tolist() == [6, 98]
+
+
+def broken_bar(done):
+    """A progress function with a fault."""
+    raise KeyError("bar")
+
+
+@pytest.mark.parametrize("backend", ["numba", "python"])
+def test_an_exception_of_progress_carries_what_was_done(backend):
+    given = {"backend": backend, "progress": broken_bar, "workers": 2}
+    with pytest.raises(KeyError, match="bar") as caught:
+        minimize_batch(ROSENBROCK_SUM if backend == "numba" else ROSENBROCK_SUM.py_func, np.ones((3, 2)), **given)
+    assert caught.value.optimize_result.nfev[0] > 0
+
+
+def test_a_time_limit_leaves_problems_in_python_unbegun_as_it_does_compiled_ones():
+    def slow_in_python(x):
+        time.sleep(0.02)
+        return float(x[0] ** 2)
+
+    options = {"time_limit": 0.1}
+    result = minimize_batch(slow_in_python, np.ones((50, 1)), (), "bfgs", "2-point", backend="python", options=options)
+    assert result.status[-1] == 5
+    assert np.isnan(result.fun[-1]) and result.x[-1] == 1.0 and result.nfev[-1] == 0
 
 
 @njit
@@ -313,6 +394,64 @@ def test_a_time_limit_holds_for_the_whole_batch(workers):
     assert (result.x[np.isnan(result.fun)] == 1.0).all()
 
 
+IN_PYTHON = """
+    import time, numpy as np
+    import secondorder as so
+
+    def fun(x, k):
+        if k == 2:
+            print("ready", flush=True)
+            time.sleep(1.0)
+        return float((x[0] - k) ** 2)
+
+    try:
+        so.minimize_batch(fun, np.ones((5, 1)), (np.arange(5.0),), "bfgs", "2-point", batched=(True,), backend="python")
+    except KeyboardInterrupt as stop:
+        done = stop.optimize_result
+        print(type(done).__name__, done.status[2:].tolist(), np.abs(done.x[:2, 0] - [0.0, 1.0]).max() < 1e-6)
+    """
+
+OF_FITS = """
+    import numpy as np
+    import secondorder as so
+
+    def slow(t, a):
+        s = 0.0
+        for k in range(10_000):
+            s += np.sin(k * a)
+        return a * t + 0.0 * s
+
+    def progress(done):
+        if done and not said:
+            said.append(print("ready", flush=True))
+
+    said, t = [], np.arange(1.0, 3.0)
+    try:
+        so.curve_fit_batch(slow, t, np.ones((1000, 1000, 2)), [1.0], jac="2-point", progress=progress)
+    except KeyboardInterrupt as stop:
+        done = stop.optimize_result
+        status, counts = np.unique(done.status, return_counts=True)
+        print(type(done).__name__, status.tolist(), done.covariance.shape == (1000, 1000, 1, 1))
+    """
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(IN_PYTHON, "BatchResult [130, 130, 130] True"), (OF_FITS, "BatchResult [0, 130] True")],
+    ids=["in Python", "fits"],
+)
+def test_ctrl_c_keeps_what_is_done_in_python_and_of_fits(text, said):
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(text)], stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=60)
+    assert out.splitlines()[-1] == said
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_ends_all_workers_and_keeps_what_is_done(workers):
@@ -349,6 +488,47 @@ def test_ctrl_c_ends_all_workers_and_keeps_what_is_done(workers):
     assert out.strip() == "[0, 0, 0, 130, 130, 130, 130, 130]"
 
 
+def numbers_a_problem(run, few=500, many=4500):
+    """float64 numbers that a further problem takes at the peak; run(B) -> what solves B problems."""
+    peaks = []
+    for B in (few, many):
+        solve = run(B)
+        tracemalloc.start()
+        try:
+            solve()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return (peaks[1] - peaks[0]) / (many - few) / 8
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="objects of Python are counted too")
+@pytest.mark.parametrize(("second_order", "more"), [(False, 0), ("certify", 40 + 20)])
+def test_a_problem_takes_the_memory_of_its_results_and_no_workspace(second_order, more):
+    n, options = 40, {"maxiter": 1}
+    given = {"batched": (True,), "workers": 2, "options": options, "second_order": second_order}
+
+    def run(B):
+        X, c = np.ones((B, n)), np.zeros(B)
+        return lambda: minimize_batch(bowl, X, (c,), "l-bfgs", **given)
+
+    run(2)()
+    assert 2 * n < numbers_a_problem(run) < 2 * n + 25 + more  # the workspace has more than 20 n
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="objects of Python are counted too")
+def test_a_fit_takes_the_memory_of_its_results_and_weights_and_no_workspace():
+    n, t = 2, np.linspace(0.0, 1.0, 64)
+
+    def run(B):
+        Y = np.ones((B, 64))
+        return lambda: curve_fit_batch(lambda t, a, b: a + b * t, t, Y, np.zeros(n), workers=2)
+
+    run(2)()
+    weights = 64 + 64 / 4
+    assert weights < numbers_a_problem(run) < weights + n * n + 2 * n + 25  # the workspace has more than 4 rows of 64
+
+
 def test_a_bar_shows_progress(capsys):
     pytest.importorskip("tqdm")
     minimize_batch(ROSENBROCK_SUM, starts(50), progress=True)
@@ -375,6 +555,16 @@ def test_progress_counts_the_problems_done():
         ({"args": (np.zeros(3),), "batched": (True, False)}, ValueError, ["batched", "1 args"]),
         ({"args": (np.zeros(4),), "batched": (True,)}, ValueError, ["args[0]", "4 entries", "3 problems"]),
         ({"args": (1.0,), "batched": (True,)}, TypeError, ["args[0]", "array", "1.0"]),
+        ({"args": ([[1.0], []],), "batched": (True,)}, TypeError, ["args[0]", "array of numbers"]),
+        ({"X0": np.ma.masked_invalid([[1.0, np.nan]])}, TypeError, ["X0", "masked", "filled"]),
+        (
+            {"X0": np.zeros(2), "args": (np.ones((3, 1)), np.ones((4, 1)))},
+            ValueError,
+            ["args[0] has 3", "args[1] has 4"],
+        ),
+        ({"method": "levenberg-marquardt"}, ValueError, ["levenberg-marquardt", "least_squares_batch"]),
+        ({"options": [1]}, TypeError, ["options", "dict", "[1]"]),
+        ({"progress": "yes"}, TypeError, ["progress='yes'", "callable"]),
         ({"batched": (1,), "args": (1.0,)}, ValueError, ["batched", "True or False"]),
         ({"workers": 0}, ValueError, ["workers=0", "at least 1"]),
         ({"workers": 1.5}, TypeError, ["workers=1.5", "whole number"]),
@@ -427,6 +617,27 @@ def test_multistart_finds_each_minimum_once_and_counts():
         assert min(np.abs(m.x - minimum).max() for m in result.minima) < 1e-5
     assert result.fun == min(m.fun for m in result.minima)
     assert sorted(m.fun for m in result.minima) == [m.fun for m in result.minima]
+
+
+def test_multistart_gives_the_same_again_for_any_number_of_threads():
+    X = np.random.default_rng(0).uniform(-5.0, 5.0, (20, 2))
+    one, two = (multistart(himmelblau, X, method="bfgs", workers=k) for k in (1, 2))
+    for a, b in zip(one.minima, two.minima, strict=True):
+        assert np.array_equal(a.x, b.x) and np.array_equal(a.starts, b.starts) and a.count == b.count
+
+
+@pytest.mark.parametrize("second_order", ["certify", "escape"])
+def test_multistart_counts_no_saddle_among_minima_where_it_is_asked_to_look(second_order):
+    def wells(x):
+        return (x[0] ** 2 - 1.0) ** 2 + x[1] ** 2
+
+    X = [[0.0, 1.0], [0.5, 0.3], [-0.5, 0.2]]
+    blind = multistart(wells, X, method="newton")
+    assert [m.fun for m in blind.minima][-1] == 1.0  # the saddle
+    seen = multistart(wells, X, method="newton", second_order=second_order)
+    assert len(seen.minima) == 2 and seen.minima[1].fun < 1e-12
+    assert sum(m.count for m in seen.minima) == (2 if second_order == "certify" else 3)
+    assert seen.certificate.verdict == "minimum"
 
 
 def test_multistart_says_so_where_no_start_converges():

@@ -60,6 +60,22 @@ def test_value_gradient_and_product_are_those_of_all_rows():
     assert minimum.certificate.lambda_min == pytest.approx(np.linalg.eigvalsh(H)[0], rel=1e-10)
 
 
+def test_a_sum_has_value_gradient_and_product_as_methods():
+    risk, v = so.FiniteSum(term, (X, Y), regularizer=ridge), np.array([1.0, -0.5, 2.0])
+    f, g, product = naive(W, v)
+    assert risk.value(W.tolist()) == pytest.approx(f, rel=1e-14)
+    assert np.allclose(risk.gradient(W), g, rtol=1e-13) and np.allclose(risk.hvp(W, v), product, rtol=1e-13)
+    for wrong, words in (
+        (lambda: risk.value(np.zeros(4)), r"the term fails for x of shape \(4,\) with the first row"),
+        (lambda: risk.gradient(np.zeros(2)), r"the term fails for x of shape \(2,\)"),
+        (lambda: risk.hvp(W, np.zeros(2)), "v has length 2; x has 3"),
+        (lambda: risk.hvp(W, "v"), "v must hold real numbers"),
+        (lambda: risk.hvp(np.zeros(4), np.zeros(4)), r"the term fails for x of shape \(4,\)"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=words):
+            wrong()
+
+
 @several
 @pytest.mark.parametrize("method", ["newton-cg", "newton", "l-bfgs"])
 def test_any_number_of_threads_gives_the_same_bits(method, monkeypatch):
@@ -149,3 +165,12 @@ def test_different_sums_have_different_names_in_the_disk_cache():
                 for k in (False, True)}  # fmt: skip
 
     assert len(names(term) | names(term, ridge) | names(lambda w, row, label: np.dot(row, w) * label)) == 6
+
+
+def test_its_hessian_is_an_operator():
+    H, v = so.hessian_at(so.FiniteSum(term, (X, Y), ridge), W), np.array([1.0, -2.0, 0.5])
+    assert H.backend == "compiled"
+    np.testing.assert_allclose(H @ v, naive(W, v)[2], rtol=1e-12)
+    assert so.cg(H, v).success
+    with pytest.raises(ValueError, match="x is not there"):
+        so.hessian_at(ridge, W, stream=0)

@@ -91,6 +91,97 @@ def test_what_lies_under_missing_data_changes_no_bit():
     assert np.allclose(known.covariance, missing.covariance, rtol=1e-6)
 
 
+def test_an_image_of_data_gives_images_of_results():
+    Y, t = data().reshape(2, 2, 16), np.broadcast_to(T, (2, 2, 16))
+    flat = curve_fit_batch(decay, T, data(), [1.0, 1.0])
+    for given in ((T, Y, [1.0, 1.0]), (t, Y, np.ones((2, 2, 2)), np.ones((2, 2, 16)))):
+        image = curve_fit_batch(decay, *given)
+        assert image.x.shape == (2, 2, 2) and image.covariance.shape == (2, 2, 2, 2)
+        assert image.fun.shape == image.status.shape == image.n_data.shape == (2, 2)
+        assert np.array_equal(image.x.reshape(4, 2), flat.x)
+        assert np.array_equal(image.problem((1, 0)).x, flat.problem(2).x)
+        assert image.problem((1, 0)).reason == flat.problem(2).reason
+        assert np.array_equal(image.problem((-1, -1)).jac, image.problem(3).jac)
+
+
+def test_masked_data_are_missing_data():
+    Y = data()
+    Y[0, 3] = Y[2, 5] = math.nan
+    missing = curve_fit_batch(decay, T, Y, [1.0, 1.0])
+    wild = np.ma.masked_array(np.where(np.isnan(Y), 1e6, Y), mask=np.isnan(Y))
+    masked = curve_fit_batch(decay, T, wild, [1.0, 1.0])
+    assert np.array_equal(masked.x, missing.x)
+    assert masked.n_data.tolist() == missing.n_data.tolist() == [15, 16, 15, 16]
+
+
+def test_rows_of_several_lengths_are_filled_up_with_nan_in_t_as_in_y():
+    lengths, Y = (16, 9, 12, 5), data()
+    t = np.tile(T, (4, 1))
+    for i, length in enumerate(lengths):
+        t[i, length:] = Y[i, length:] = math.nan
+    result = curve_fit_batch(decay, t, Y, [1.0, 1.0])
+    assert result.n_data.tolist() == list(lengths)
+    for i, length in enumerate(lengths):
+        alone = curve_fit_batch(decay, T[:length], Y[i : i + 1, :length], [1.0, 1.0])
+        assert np.allclose(result.x[i], alone.x[0], rtol=1e-9)
+        assert np.allclose(result.covariance[i], alone.covariance[0], rtol=1e-6)
+    shared = curve_fit_batch(decay, np.where(T[4] == T, math.nan, T), data(), [1.0, 1.0])
+    assert shared.success.all() and set(shared.n_data.tolist()) == {15}
+
+
+def with_a_pole(t, a, b):
+    """Infinite at t = 0."""
+    return a * np.log(t) + b
+
+
+def test_a_curve_may_be_infinite_where_data_are_missing():
+    t = np.linspace(0.0, 3.0, 16)
+    Y = np.stack((with_a_pole(t[1:], 2.0, 1.0), with_a_pole(t[1:], -1.0, 0.5)))
+    result = curve_fit_batch(with_a_pole, t, np.pad(Y, ((0, 0), (1, 0)), constant_values=math.nan), [1.0, 1.0])
+    assert np.allclose(result.x, [[2.0, 1.0], [-1.0, 0.5]])
+
+
+@pytest.mark.parametrize("of_each", [False, True])
+def test_one_sigma_is_the_size_of_all_errors(of_each):
+    Y = data()
+    all_of_them = np.full(Y.shape if of_each else 16, 0.02)
+    one, many = (curve_fit_batch(decay, T, Y, [1.0, 1.0], s, True) for s in (0.02, all_of_them))
+    assert np.array_equal(one.x, many.x) and np.array_equal(one.covariance, many.covariance)
+
+
+def test_a_jacobian_of_the_curve_may_be_given_or_had_by_differences():
+    def slopes(t, a, b):
+        e = np.exp(-b * t)
+        return np.stack((e, -a * t * e), axis=1)
+
+    Y = data()
+    Y[1, 4] = math.nan
+    exact = curve_fit_batch(decay, T, Y, [1.0, 1.0], 0.01)
+    for jac, derivatives in ((slopes, "given"), ("3-point", "3-point differences")):
+        result = curve_fit_batch(decay, T, Y, [1.0, 1.0], 0.01, jac=jac)
+        assert result.derivatives == derivatives
+        assert np.allclose(result.x, exact.x, rtol=1e-6)
+        assert np.allclose(result.covariance, exact.covariance, rtol=1e-4)
+
+
+def test_columns_that_depend_on_one_another_have_an_infinite_covariance():
+    def two_of_one(t, a, b, c):
+        return (a + b) * np.exp(-c * t)
+
+    result = curve_fit_batch(two_of_one, T, data(), [1.0, 1.0, 1.0])
+    assert result.success.all()
+    assert np.isinf(result.covariance).all()
+    assert np.allclose(result.x[:, 2], curve_fit_batch(decay, T, data(), [1.0, 1.0]).x[:, 1], rtol=1e-5)
+
+
+def test_a_set_without_data_stays_at_its_start():
+    Y = data()
+    Y[1] = math.nan
+    result = curve_fit_batch(decay, T, Y, [1.5, 0.5])
+    assert result.n_data[1] == 0 and result.cost[1] == 0.0 and result.x[1].tolist() == [1.5, 0.5]
+    assert np.isinf(result.covariance[1]).all()
+
+
 def test_each_problem_may_have_its_own_times_and_start():
     t = T * np.array([[1.0], [2.0], [0.5], [1.5]])
     Y = 2.0 * np.exp(-RATES[:, None] * t)
@@ -144,6 +235,34 @@ def test_an_exception_ends_its_own_fit_or_all(workers):
     assert caught.value.optimize_result.status[3] == 6
 
 
+@pytest.mark.parametrize("raising", [1, 6])
+def test_the_first_problem_may_raise_as_any_other(raising):
+    Y = np.ones((6, 3))
+    Y[:raising] = 99.0
+    given = {"jac": "2-point", "args": (np.arange(3.0), Y)}
+    result = least_squares_batch(touchy, [1.0, 1.0], options={"on_error": "return"}, **given)
+    assert result.status.tolist() == [6] * raising + [0] * (6 - raising)
+    assert list(result.errors) == list(range(raising))
+    assert np.isnan(result.covariance[0]).all() and "not these data" in result.problem(0).message
+    with pytest.raises(ValueError, match="not these data") as caught:
+        least_squares_batch(touchy, [1.0, 1.0], **given)
+    assert caught.value.optimize_result.status.tolist() == [6, 98, 98, 98, 98, 98]
+
+
+def test_an_exception_in_an_image_of_fits_carries_images():
+    def of_positive(t, a):
+        if a > 2.0:
+            raise ValueError("too far")
+        return a * t
+
+    Y = np.array([[[1.0, 2.0], [1.0, 2.0]], [[4.0, 8.0], [1.0, 2.0]]])
+    with pytest.raises(ValueError, match="too far") as caught:
+        curve_fit_batch(of_positive, [1.0, 2.0], Y, [1.0], jac="2-point", workers=1)
+    partial = caught.value.optimize_result
+    assert partial.status.tolist() == [[0, 0], [6, 98]]
+    assert partial.n_data.shape == (2, 2) and partial.problem((1, 0)).reason == "exception"
+
+
 def test_generated_residuals_raise_what_the_users_do():
     Y = np.ones((3, 3))
     Y[1] = 99.0
@@ -180,6 +299,16 @@ def test_a_time_limit_holds_for_all_fits_and_progress_counts_them(workers):
         ({"method": "hessian-free"}, ValueError, ["hessian-free", "Jacobians"]),
         ({"options": {"history": True}}, ValueError, ["history", "single"]),
         ({"loss": "hubris"}, ValueError, ["hubris", "huber"]),
+        ({"Y": np.empty((3, 0)), "t": []}, ValueError, ["Y", "(3, 0)"]),
+        ({"t": np.ones((2, 16))}, ValueError, ["t", "(2, 16)", "least_squares_batch"]),
+        ({"P0": [1.0]}, TypeError, ["model", "1 parameters", "(t, a, b)"]),
+        ({"jac": lambda t, a: t}, TypeError, ["jac", "2 parameters"]),
+        ({"sigma": np.where(T[3] == T, math.nan, 1.0)}, ValueError, ["sigma", "positive", "Y[0, 3]", "nan"]),
+        ({"absolute_sigma": "yes"}, TypeError, ["absolute_sigma='yes'", "True or False"]),
+        ({"bounds": ([0.0, 0.0], [1.0, 1.0])}, ValueError, ["bounds", "without constraints", "exp"]),
+        ({"progress": 3}, TypeError, ["progress=3", "callable"]),
+        ({"workers": 0}, ValueError, ["workers=0", "at least 1"]),
+        ({"P0": np.ma.masked_invalid([1.0, np.nan])}, TypeError, ["P0", "masked"]),
     ],
     ids=lambda value: str(list(value))[:40] if isinstance(value, dict) else None,
 )
@@ -189,3 +318,15 @@ def test_a_wrong_argument_is_refused_by_name_value_and_rule(change, kind, words)
         curve_fit_batch(**call)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_bounds_that_bound_nothing_are_taken():
+    unbounded = curve_fit_batch(decay, T, data(), [1.0, 1.0], bounds=(-np.inf, np.inf))
+    assert np.array_equal(unbounded.x, curve_fit_batch(decay, T, data(), [1.0, 1.0]).x)
+    with pytest.raises(ValueError, match="without constraints"):
+        least_squares_batch(misfit, [1.0, 1.0], args=(T, data()), bounds=(0.0, 1.0))
+
+
+def test_a_residual_in_python_is_refused_with_what_takes_it():
+    with pytest.raises(TypeError, match=r"residual can't be compiled.*least_squares takes"):
+        least_squares_batch(lambda p, t, y: eval("y"), [1.0, 1.0], args=(T, data()))

@@ -550,6 +550,21 @@ def test_a_compiled_gradient_that_writes_past_its_end_is_refused(method, extra, 
     assert str(n) in str(caught.value)
 
 
+def distances(x, A):
+    s = 0.0
+    for i in range(A.shape[0]):
+        for j in range(A.shape[1]):
+            s += (x[j] - A[i, j]) ** 2
+    return s
+
+
+def test_a_start_that_is_too_short_for_a_loop_is_refused():
+    """Captured: the generated gradient adds 2 (x - a) to what stands behind it, which a guard of -6e23 swallowed."""
+    for name in ("l-bfgs", "newton-cg", "adam"):
+        with pytest.raises(ValueError, match="past the end of x, which has length 2: does fun take more"):
+            minimize(distances, np.zeros(2), np.ones((20, 3)), method=name)
+
+
 def test_a_python_gradient_that_writes_past_its_end_is_an_index_error(method):
     with pytest.raises(IndexError):
         minimize(Objective(overrun(1)), np.zeros(3), method=method, backend="python")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import TypingError
 from numba.core.runtime import _nrt_python, rtsys
 
-from secondorder import METHODS, Objective, kernels, minimize
+from secondorder import METHODS, Objective, kernels, least_squares, minimize
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -83,6 +84,23 @@ def test_nothing_is_allocated(solved):
     assert counts[1] == counts[2]
 
 
+def test_a_vector_of_another_length_is_refused_where_it_would_be_written_past(solved):
+    _, workspace, all_of = solved
+    out = np.zeros((1, 7))
+    for X, space in ((np.ones((1, 2)), workspace[:-1].copy()), (np.ones((1, 3)), workspace)):
+        with pytest.raises(ValueError, match=f"x must have length 2, and the workspace.*{len(workspace)}"):
+            all_of(X, VALLEYS[:1], space, out, 1)
+
+
+@pytest.mark.parametrize("x", [np.zeros(2, int), np.zeros((2, 2))[:, 0], np.zeros(2, np.float32), np.zeros((2, 2))])
+def test_what_is_no_vector_of_float64_is_refused_by_the_compiler(x):
+    solve, n_workspace, *_ = kernels.make("gradient-descent", OBJECTIVE, 2)
+    with pytest.raises(TypingError, match="contiguous, writable vectors of float64"):
+        solve(x, np.empty(n_workspace), 1.0)
+    with pytest.raises(TypingError, match="contiguous, writable vectors of float64"):
+        solve(np.zeros(2), x, 1.0)
+
+
 def test_every_method_has_its_name_here():
     for name in METHODS:
         assert callable(getattr(kernels, name.replace("-", "_")))
@@ -101,6 +119,7 @@ def test_every_method_has_its_name_here():
         ({"n": 2.5}, ValueError, ["n=2.5", "whole"]),
         ({"options": {"history": True}}, ValueError, ["history", "kernel"]),
         ({"options": {"gtoll": 1.0}}, ValueError, ["gtoll", "gtol"]),
+        ({"options": [1]}, TypeError, ["options", "dict", "[1]"]),
     ],
     ids=lambda value: str(list(value)) if isinstance(value, dict) else None,
 )
@@ -110,3 +129,34 @@ def test_a_wrong_argument_is_refused_by_name_value_and_rule(change, kind, words)
         kernels.make(**call)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_kernel_of_fits_takes_the_steps_of_least_squares():
+    def misfit(p, t, y):
+        return p[0] * np.exp(-p[1] * t) - y
+
+    t = np.linspace(0.0, 3.0, 16)
+    Y = 2.0 * np.exp(-np.array([[0.5], [1.7], [1.0]]) * t) + 0.01 * np.sin(9.0 * t)
+    Y[2] = np.nan
+    given = {"loss": "cauchy", "f_scale": 0.02}
+    solve, n_workspace, n, m, method, _, inverse = kernels.levenberg_marquardt(misfit, 2, args=(t, Y[0]), **given)
+    assert (n, m, method) == (2, 16, "levenberg-marquardt")
+
+    @njit
+    def all_of(X, workspace, t, Y, out):
+        for i in range(len(X)):
+            end = solve(X[i], workspace, t, Y[i])
+            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = end.status, end.nit, end.nfev, end.njev
+            out[i, 4], out[i, 5], out[i, 6] = end.fun, workspace[0], workspace[1]
+            out[i, 7:] = workspace[inverse : inverse + 4]
+
+    X, out = np.ones((3, 2)), np.zeros((3, 11))
+    all_of(X, np.full(n_workspace, np.nan), t, Y, out)
+    for x, y, row in zip(X, Y, out):
+        single = least_squares(misfit, [1.0, 1.0], args=(t, y), **given)
+        assert row[:4].tolist() == [single.status, single.nit, single.nfev, single.njev]
+        assert np.allclose(x, single.x, rtol=1e-9)
+        assert np.allclose(row[4], single.cost, rtol=1e-9, equal_nan=True)
+        assert np.allclose(row[5:7], single.grad, rtol=1e-6, atol=1e-9, equal_nan=True)
+        if single.success:
+            assert np.allclose(row[7:] * 2.0 * single.cost / (m - n), single.covariance.ravel(), rtol=1e-6)

@@ -48,7 +48,7 @@ from secondorder.control import (
     F,
     value_and_gradient,
 )
-from secondorder.fits.model import FIXED, N_VECTORS, RANK
+from secondorder.fits.model import FIXED, N_VECTORS, settle_inverse
 from secondorder.jit import (
     FUN_GRAD,
     Native,
@@ -171,11 +171,7 @@ def fit_item(job, x, item):
     memory[FIXED] = 0.0  # variables are scaled by the Jacobian
     solve = _fit_entry_at(entry)
     reason = solve(program, scratch, control_address, x, residual, jacobian, jvp, vjp, loss, address, item)
-    n = x.shape[0]
-    if int(memory[RANK]) != n:  # J'J has no inverse
-        for i in range(N_VECTORS, N_VECTORS + n):
-            for j in range(n):
-                work[i, j] = math.inf
+    settle_inverse(work, memory, _control_at(control_address))
     return reason
 
 
@@ -380,34 +376,38 @@ class Batch:
         limit = self.form.plan.run.time_limit
         deadline = time.monotonic_ns() + int(1e9 * min(limit, 1e9)) if limit < math.inf else 0
         alone = self.n_workers == 1 and progress is None
-        workers = [self.form.worker(self.n, (deadline, int(alone))) for _ in range(self.n_workers)]
+        self.workers = [self.form.worker(self.n, (deadline, int(alone))) for _ in range(self.n_workers)]
         if alone:
-            self.work(workers[0], on_error)
+            self.work(self.workers[0], on_error)
         else:
-            self.share(workers, on_error, progress)
+            self.share(on_error, progress)
         left = self.numbers[:, 0] == RUNNING
         self.numbers[left, 0] = self.queue[HALT]
         return int(self.queue[HALT])
 
-    def share(self, workers, on_error, progress):
+    def share(self, on_error, progress):
         """A thread for each worker; this one waits, shows progress and listens to Ctrl-C."""
-        with concurrent.futures.ThreadPoolExecutor(len(workers), "secondorder") as pool:
-            running = [pool.submit(self.work, worker, on_error) for worker in workers]
+        with concurrent.futures.ThreadPoolExecutor(len(self.workers), "secondorder") as pool:
+            running = []
             try:
+                running += [pool.submit(self.work, worker, on_error) for worker in self.workers]
                 while concurrent.futures.wait(running, 0.05 if progress else 0.2).not_done:
                     if progress is not None:
                         progress(int(self.queue[DONE]))
+                if progress is not None:
+                    progress(int(self.queue[DONE]))
             except KeyboardInterrupt:
-                self.halt(SIGNAL, workers)
-            if progress is not None:
-                progress(int(self.queue[DONE]))
+                self.halt(SIGNAL)
+            except BaseException as error:  # of progress
+                self.first_error = self.first_error or error
+                self.halt(CANCEL)
         for future in running:
             future.result()
 
-    def halt(self, reason, workers):
+    def halt(self, reason):
         """Ask all workers to stop."""
         self.queue[HALT] = reason  # first: a worker looks at it after it has begun a problem
-        for worker in workers:
+        for worker in self.workers:
             worker.space.counts[STOP] = reason
 
     def work(self, worker, on_error):
@@ -433,13 +433,15 @@ class Batch:
             except Exception as error:
                 self.note(worker, error)
                 if on_error == "raise":
-                    self.queue[HALT] = CANCEL
                     self.first_error = self.first_error or error
+                    self.halt(CANCEL)
                     return
                 continue
+            if misuse:
+                self.halt(CANCEL)
             if misuse == OVERRUN:
                 self.first_error = ValueError(
-                    f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
+                    f"the gradient was written past the end of x, which has length {self.n}: does fun take more?"
                 )
             elif misuse:
                 self.first_error = serial.WroteX()

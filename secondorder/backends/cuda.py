@@ -9,6 +9,8 @@ import operator
 from numba import config, cuda, float64, types  # noqa: F401 - float64 for kernels
 from numba.core.typing.templates import AbstractTemplate, signature
 
+from secondorder.backends import is_on_device
+
 WARP = 32  # threads that run together; problems that are neighbours in memory
 SIMULATED = bool(config.ENABLE_CUDASIM)  # each thread of a block is then a Python thread
 
@@ -80,6 +82,11 @@ def device_array_of(name, value):
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers; it is an array of {array.dtype} on the device")
     return array
+
+
+def array_here(name, value):
+    """The value, or the array on the device as NumPy's."""
+    return device_array_of(name, value).copy_to_host() if is_on_device(value) else value
 
 
 def flat(name, array):

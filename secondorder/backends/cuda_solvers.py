@@ -27,6 +27,7 @@ from secondorder.control import (
     IN_UNITS_OF_F,
     LEFT_BEST,
     MAX_ITER,
+    N_ITER,
     SCALE,
     STOP,
     TRACE,
@@ -35,10 +36,13 @@ from secondorder.control import (
     F,
     value_and_gradient,
 )
-from secondorder.jit import full_name, is_compiled, plain
+from secondorder.jit import compiled, entry_point, f8, full_name, intp, is_compiled, plain, tuple_type, vector
+from secondorder.krylov import lanczos as lanczos_kernel
+from secondorder.krylov.lanczos import RITZ, Ritz
 from secondorder.linalg import chunks
 from secondorder.linalg.random_vector import FACTOR_1, FACTOR_2, MODULUS_1, MODULUS_2, jump
 from secondorder.status import CONVERGED, REASONS
+from secondorder.subproblems import least_curvature
 from secondorder.subproblems.least_curvature import seeded, uniform
 
 OURS = __name__.partition(".")[0] + "."
@@ -108,6 +112,62 @@ JIT = {  # what jit has as intrinsics, which have no Python
 }
 
 
+# ------------------------------------------------------------------- what Lanczos' method does to numbers, compiled
+
+
+def run_wanted_error(alpha, beta, steps, n_smallest, n_largest, d, e, last):
+    """`lanczos.wanted_error`, for Python."""
+    return lanczos_kernel.wanted_error(alpha, beta, steps, n_smallest, n_largest, d, e, last)
+
+
+def run_least_ritz(alpha, beta, steps, scratch):
+    """`least_curvature.least_ritz`, for Python."""
+    return least_curvature.least_ritz(alpha, beta, steps, scratch)
+
+
+def run_ritz_pairs(end, steps, norm, most, memory):
+    """`lanczos.ritz_pairs`, for Python."""
+    found = lanczos_kernel.ritz_pairs(end, steps, norm, most, memory)
+    smallest, largest = found.smallest, found.largest
+    return found.end, found.steps, smallest, largest, found.smallest_error, found.largest_error, found.norm
+
+
+SIGNATURES = {
+    run_wanted_error: f8(vector, vector, intp, intp, intp, vector, vector, vector),
+    run_least_ritz: tuple_type(f8, f8)(vector, vector, intp, vector),
+    run_ritz_pairs: RITZ(intp, intp, f8, intp, vector),
+}
+
+
+@functools.cache
+def on_host(function):
+    """One of them, as Python calls it."""
+    return entry_point(compiled(function, SIGNATURES[function], "entry"))
+
+
+def verbs_by_name(verbs):
+    """What takes the place of which function of ours that works on vectors."""
+    names = "dot", "distance2", "norm_inf", "axpby", "axpy", "axpy_dot", "copy", "scale", "fill", "divide"
+    table = {f"secondorder.linalg.vectors.{name}": getattr(verbs, name) for name in names}
+    return table | {
+        "secondorder.control.axpy": lambda a, x, y, out, control: verbs.axpy(a, x, y, out),
+        "secondorder.control.dot": lambda x, y, control: verbs.dot(x, y),
+        "secondorder.control.move": verbs.move,
+        "secondorder.line_searches.memory.change2": verbs.distance2,
+        "secondorder.methods.region.same": verbs.same,
+        "secondorder.subproblems.preconditioner.weighted": verbs.weighted,
+        "secondorder.subproblems.preconditioner.learn_from": verbs.learn_from,
+        "secondorder.krylov.conjugate_gradients.three_products": verbs.three_products,
+        "secondorder.krylov.conjugate_gradients.take_step": verbs.step_of_cg,
+        "secondorder.krylov.minres.take_step": verbs.step_of_minres,
+        "secondorder.krylov.lanczos.orthogonalize": verbs.orthogonalize,
+        "secondorder.krylov.lanczos.wanted_error": lambda *given: on_host(run_wanted_error)(*given),
+        "secondorder.krylov.lanczos.ritz_pairs": lambda *given: Ritz(*on_host(run_ritz_pairs)(*given)),
+        "secondorder.subproblems.least_curvature.least_ritz": lambda *given: on_host(run_least_ritz)(*given),
+        "secondorder.jit.addresses.call_product": call_product,
+    }
+
+
 class Rows:
     """Vectors of length n on the device, made when they are first asked for: few runs need all that they may."""
 
@@ -134,26 +194,28 @@ class Rows:
 class Run:
     """One call of a solver on the device: its arrays, its control block, and the call itself.
 
-    functions: fun_grad(x, g) -> f and hvp(x, v, out) or None, over arrays of numba.cuda.
+    functions: fun_grad(x, g) -> f and hvp(x, v, out) or None, over arrays of numba.cuda. examine: a
+    `cuda_saddle.Examination` or None. dtype: of these arrays, if not that of x0.
     """
 
     backend = "cuda"
 
-    def __init__(self, name, module, parsed, functions, x0, stream, callback=None):
+    def __init__(self, name, module, parsed, functions, x0, stream, callback=None, examine=None, dtype=None):
         self.name, self.module, self.parsed, self.run = name, module, parsed, parsed.run
-        self.stream = stream_of(stream)
+        self.stream, self.examine = stream_of(stream), examine
         given = x0 if isinstance(x0, np.ndarray) else flat("x0", device_array_of("x0", x0))
         self.n = n = int(given.shape[0])
-        self.dtype = given.dtype if given.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        self.dtype = dtype or (given.dtype if given.dtype in (np.float32, np.float64) else np.dtype(np.float64))
         rows = module.n_work(n, parsed.method)
         self.verbs = Verbs(n, self.stream, sums=rows + 4)
+        self.n_rows = rows if examine is None else examine.rows_of(n, rows)
         self.x = self.new()
         if isinstance(x0, np.ndarray):
             given = cuda.to_device(np.ascontiguousarray(x0, self.dtype), stream=self.stream)
         self.verbs.copy(given, self.x)
         self.text = getattr(module, "solve_long", module.solve) if n >= chunks.LONG else module.solve
         self.matrix = None
-        self.work = Rows(rows, self.new)
+        self.work = Rows(self.n_rows, self.new)
         if self.text is not module.solve:  # it combines rows by their numbers
             self.matrix = cuda.device_array((rows, n), self.dtype, stream=self.stream)
             self.work.rows.update({k: self.matrix[k] for k in range(rows)})
@@ -178,21 +240,11 @@ class Run:
 
     def verbs_by_name(self):
         """What takes the place of which function of ours."""
-        verbs = self.verbs
-        names = "dot", "distance2", "norm_inf", "axpby", "axpy", "axpy_dot", "copy", "scale", "fill", "divide"
-        table = {f"secondorder.linalg.vectors.{name}": getattr(verbs, name) for name in names}
-        return table | {
-            "secondorder.control.axpy": lambda a, x, y, out, control: verbs.axpy(a, x, y, out),
-            "secondorder.control.dot": lambda x, y, control: verbs.dot(x, y),
-            "secondorder.control.move": verbs.move,
-            "secondorder.line_searches.memory.change2": verbs.distance2,
-            "secondorder.methods.region.same": verbs.same,
+        return verbs_by_name(self.verbs) | {
             "secondorder.methods.l_bfgs._change_at": lambda address: self.change,
             "secondorder.methods.l_bfgs._combine_at": lambda address: self.combine,
-            "secondorder.subproblems.preconditioner.weighted": verbs.weighted,
-            "secondorder.subproblems.preconditioner.learn_from": verbs.learn_from,
             "secondorder.subproblems.perturbation.in_ball": self.in_ball,
-            "secondorder.jit.addresses.call_product": call_product,
+            "secondorder.subproblems.least_curvature.random_direction": self.random_direction,
         }
 
     def change(self, work, *arguments):
@@ -204,12 +256,12 @@ class Run:
         return self.verbs.combine(self.matrix, *arguments)
 
     def in_ball(self, seed, stream, radius, xi):
-        """`subproblems.perturbation.in_ball`: the same numbers, each thread's from where its entries begin."""
-        a, b = unmade(seeded)(seed, stream)
-        self.verbs.random_normal(a, b, 1.0, xi)
-        a, b = far(a, FACTOR_1, MODULUS_1, 2 * self.n), far(b, FACTOR_2, MODULUS_2, 2 * self.n)
-        _, _, last = unmade(uniform)(a, b)
-        self.verbs.scale(radius * last ** (1.0 / self.n) / np.sqrt(self.verbs.dot(xi, xi)), xi, xi)
+        """`subproblems.perturbation.in_ball`."""
+        in_ball(self.verbs, seed, stream, radius, xi)
+
+    def random_direction(self, seed, stream, v):
+        """`subproblems.least_curvature.random_direction`: the same numbers."""
+        self.verbs.random_normal(*unmade(seeded)(seed, stream), 1.0, v)
 
     # what solvers are given: functions of (x, ..., data)
 
@@ -249,29 +301,42 @@ class Run:
     def __call__(self):
         """Solve; the reason to end."""
         with np.errstate(all="ignore"):
-            return self.solve()
+            reason = self.enter(self.control)
+            if self.examine is not None:
+                reason = self.examine(self, reason)
+            if self.counts[LEFT_BEST] and REASONS[reason].status != CONVERGED:
+                self.return_to_best()
+        return int(reason)
 
-    def solve(self):
-        """The solver's text, from the first gradient on."""
-        module, parsed, made = self.module, self.parsed, {}
-        self.counts[FUN_PER_GRAD] = 1
+    def enter(self, control):
+        """The solver's text, from the gradient at x on."""
+        module, parsed, made, counts = self.module, self.parsed, {}, self.counts
+        counts[FUN_PER_GRAD] = 1
+        if "hvp" in module.NEEDS or self.examine is not None:
+            counts[GRAD_PER_PRODUCT] = 2 if self.hvp is None else 0
         self.verbs.fill(math.nan, self.work[0])  # what is left unwritten must not pass for a gradient
-        f = self.value_and_gradient(self.typed_fun_grad, self.x, self.work[0], self.control, None)
-        retargeted(serial.settle, self.table, made)(f, self.work[0], self.control)
+        f = self.value_and_gradient(self.typed_fun_grad, self.x, self.work[0], control, None)
+        first = serial.settle if counts[N_ITER] == 0 else serial.go_on
+        retargeted(first, self.table, made)(f, self.work[0], control)
         functions = [self.typed_fun, self.typed_fun_grad]
         if "hvp" in module.NEEDS:
             functions.append(self.typed_hvp)
-            self.counts[GRAD_PER_PRODUCT] = 2 if self.hvp is None else 0
         search = parsed.line_search
         if search is not None:
             search = retargeted(getattr(search, "search", search), self.table, made)
         solver = retargeted(self.text, self.table, made)
-        reason = solver(
-            *functions, search, parsed.search, parsed.method, self.x, self.work, self.memory, self.control, None
+        return solver(
+            *functions, search, parsed.search, parsed.method, self.x, self.work, self.memory, control, None
         ).reason
-        if self.counts[LEFT_BEST] and REASONS[reason].status != CONVERGED:
-            self.return_to_best()
-        return int(reason)
+
+    def collect(self):
+        """What methods have to say of their own: those that run here have nothing."""
+
+    def copied(self, v):
+        """A copy of a vector on the device."""
+        out = self.new()
+        self.verbs.copy(v, out)
+        return out
 
     def return_to_best(self):
         """x <- the best point accepted, with its gradient: one more evaluation."""
@@ -310,6 +375,28 @@ class Run:
         for k in IN_UNITS_OF_F:
             values[k] /= self.values[SCALE]
         return values
+
+
+def in_ball(verbs, seed, stream, radius, xi):
+    """`subproblems.perturbation.in_ball`: the same numbers, each thread's from where its entries begin."""
+    a, b = unmade(seeded)(seed, stream)
+    verbs.random_normal(a, b, 1.0, xi)
+    a, b = far(a, FACTOR_1, MODULUS_1, 2 * verbs.n), far(b, FACTOR_2, MODULUS_2, 2 * verbs.n)
+    _, _, last = unmade(uniform)(a, b)
+    verbs.scale(radius * last ** (1.0 / verbs.n) / np.sqrt(verbs.dot(xi, xi)), xi, xi)
+
+
+def perturb(x, seed, number, radius, stream):
+    """x, of any shape on the device, <- x + a vector that is uniform in a ball."""
+    given = device_array_of("x", x)
+    if given.dtype not in (np.float32, np.float64):
+        raise TypeError(f"x must hold float32 or float64; it is an array of {given.dtype} on the device")
+    given, stream = flat("x", given), stream_of(stream)
+    if given.size > 0:
+        xi = cuda.device_array(given.size, given.dtype, stream=stream)
+        verbs = Verbs(given.size, stream)
+        in_ball(verbs, seed, number, radius, xi)
+        verbs.axpy(1.0, xi, given, given)
 
 
 def unmade(function):

@@ -209,6 +209,12 @@ def divide(x, y, out):
         out[i] = x[i] / y[i]
 
 
+def multiply(x, y, out):
+    """out <- x y, entry by entry."""
+    for i in range(cuda.grid(1), out.shape[0], cuda.gridsize(1)):
+        out[i] = x[i] * y[i]
+
+
 def towards(a, x, slow):
     """x and slow <- slow + a (x - slow)."""
     for i in range(cuda.grid(1), x.shape[0], cuda.gridsize(1)):
@@ -235,7 +241,15 @@ def learn(pdp, php, unit, p, hp, D):
         D[i] = learnt(D[i], p[i], hp[i], pdp, php, unit)
 
 
-ENTRYWISE = (axpby, axpy, copy, scale, fill, divide, towards, random_normal, learn)
+def step_of_minres(v, epsilon, delta, w, gamma, phi, before, s):
+    """before <- (v - epsilon before - delta w) / gamma; s <- s + phi times that (krylov.minres)."""
+    for i in range(cuda.grid(1), s.shape[0], cuda.gridsize(1)):
+        t = (v[i] - epsilon * before[i] - delta * w[i]) / gamma
+        before[i] = t
+        s[i] += phi * t
+
+
+ENTRYWISE = (axpby, axpy, copy, scale, fill, divide, multiply, towards, random_normal, learn, step_of_minres)
 
 
 @functools.cache
@@ -259,7 +273,7 @@ class Verbs:
         self.blocks = launch_size(n)
         self.parts = cuda.device_array(self.blocks, np.float64, stream=stream)
         self.whole, self.found = cuda.device_array(sums, np.float64, stream=stream), np.empty(sums)
-        self.of_rows = None
+        self.of_rows = self.of_basis = None  # what l-bfgs and Lanczos' method need, made when they do
 
     def launch(self, kernel, *arguments):
         """Queue one of ENTRYWISE."""
@@ -334,6 +348,10 @@ class Verbs:
         """out <- x / y, entry by entry."""
         self.launch(divide, x, y, out)
 
+    def multiply(self, x, y, out):
+        """out <- x y, entry by entry."""
+        self.launch(multiply, x, y, out)
+
     def weighted(self, p, D):
         """p'Dp."""
         return self.sum_of("triple", p, D, p)
@@ -384,6 +402,52 @@ class Verbs:
         sums[:3] = self.fetched(3)
         norm_of(sums, 2)
         return sums[0]
+
+    # for krylov
+
+    def three_products(self, p, h):
+        """(p'p, p'h, h'h)."""
+        for k, (x, y) in enumerate(((p, p), (p, h), (h, h))):
+            self.queue(k, product, add, x, y)
+        return tuple(self.fetched(3))
+
+    def step_of_cg(self, alpha, p, h, s, r):
+        """s <- s + alpha p, r <- r - alpha h; returns r'r."""
+        self.axpy(alpha, p, s, s)
+        self.axpy(-alpha, h, r, r)
+        return self.dot(r, r)
+
+    def step_of_minres(self, v, epsilon, delta, w, gamma, phi, before, s):
+        """before <- (v - epsilon before - delta w) / gamma; s <- s + phi times that."""
+        self.launch(step_of_minres, v, float(epsilon), float(delta), w, float(gamma), float(phi), before, s)
+
+    def orthogonalize(self, V, rows, w):
+        """w <- w less its components along the first rows of V.
+
+        They are all of the w that was given, where the CPU takes one away after the other: nothing is waited for.
+        """
+        if rows == 0:
+            return
+        if self.of_basis is None or self.of_basis[0].shape[0] < rows:
+            most = V.shape[0]
+            self.of_basis = (
+                cuda.device_array((most, self.blocks), np.float64, stream=self.stream),
+                cuda.device_array(most, np.float64, stream=self.stream),
+                cuda.to_device(np.arange(most), stream=self.stream),
+                cuda.device_array(self.n, np.float64, stream=self.stream),
+            )
+        parts, components, order, sum_of = self.of_basis
+        compiled_entrywise(products)[(self.blocks, rows), THREADS, self.stream, SHARED](V, order, w, parts)
+        compiled_entrywise(fold)[(1, rows), THREADS, self.stream, SHARED](parts, self.blocks, components)
+        self.launch(combine, V, order, components, rows, sum_of)
+        self.axpy(-1.0, sum_of, w, w)
+
+    def combine_first(self, V, coefficients, out):
+        """out <- the sum of as many rows of V as there are coefficients on the host."""
+        count = len(coefficients)
+        order, weights = np.arange(count), np.ascontiguousarray(coefficients)
+        there = [cuda.to_device(a, stream=self.stream) for a in (order, weights)]
+        self.launch(combine, V, *there, count, out)
 
     def same(self, x, xt):
         """Are they equal?"""

@@ -58,6 +58,7 @@ from secondorder.jit import (
     function_at,
     intp,
     loader,
+    loop,
     matrix,
     namedtuple_type,
     reference_at,
@@ -65,6 +66,7 @@ from secondorder.jit import (
     vector,
 )
 from secondorder.linalg.vectors import norm_inf, scale
+from secondorder.precision import TwoPrecisions
 from secondorder.result import OptimizeResult
 
 SIGNATURES = {"residual": RESIDUAL, "jacobian": JACOBIAN, "jvp": PRODUCT, "vjp": PRODUCT}
@@ -84,7 +86,21 @@ _options_at, _loss_at, _control_at = reference_at(ANY), reference_at(LOSS_REFERE
 _program_at, _scratch_at = loader(tuple_type(intp, intp)), loader(tuple_type(matrix, matrix, vector))
 
 # |r(x0)|_inf outside these bounds: residuals are scaled by a power of two, lest their squares over- or underflow.
-TINY_RESIDUAL, HUGE_RESIDUAL = 2.0**-300, 2.0**300
+TINY_RESIDUAL, HUGE_RESIDUAL = TwoPrecisions(2.0**-300, 2.0**-40), TwoPrecisions(2.0**300, 2.0**40)
+
+
+@loop
+def start(residual, x, loss, fit, control, data):
+    """fit[0] <- the residuals at x, if they are not counted yet; their scale, and the cost."""
+    values, r = control.values, fit[0]
+    if control.counts[N_FUN] == 0:
+        residual(x, r, data)
+        control.counts[N_FUN] = 1
+    size = norm_inf(r)
+    if size > 0.0 and math.isfinite(size) and not TINY_RESIDUAL <= size <= HUGE_RESIDUAL:
+        values[SCALE] = math.ldexp(1.0, -math.floor(math.log2(size)))
+        scale(values[SCALE], r, r)
+    values[F] = cost(r, loss, fit[4:8], control)
 
 
 def run(program, scratch, control, x, residual, jacobian, jvp, vjp, loss, address, item):
@@ -95,15 +111,7 @@ def run(program, scratch, control, x, residual, jacobian, jvp, vjp, loss, addres
     solve, options = _program_at(program)
     work, fit, memory = _scratch_at(scratch)
     control, x, data, loss = _control_at(control), borrowed(x), (address, item), _loss_at(loss)
-    values, r = control.values, fit[0]
-    if control.counts[N_FUN] == 0:
-        _residual_at(residual)(x, r, data)
-        control.counts[N_FUN] = 1
-    size = norm_inf(r)
-    if size > 0.0 and math.isfinite(size) and not TINY_RESIDUAL <= size <= HUGE_RESIDUAL:
-        values[SCALE] = 2.0 ** -math.floor(math.log2(size))
-        scale(values[SCALE], r, r)
-    values[F] = cost(r, loss, fit[4:8], control)
+    start(_residual_at(residual), x, loss, fit, control, data)
     look_around(control.counts)
     outcome = _solver_at(solve)(
         _residual_at(residual),
@@ -160,13 +168,17 @@ class Plan:
 
     def control_start(self, n):
         """Bytes of the control numbers at the start."""
-        run = self.run
-        counts, values, numbers = control_numbers(_START)
-        counts[MAX_ITER] = run.maxiter if run.maxiter >= 0 else max(10000, 200 * n)
-        counts[MAX_FUN] = run.maxfev
-        values[GRAD_TOL], values[GRAD_RTOL] = run.gtol, run.grtol
-        values[X_TOL], values[F_TOL], values[F_MIN] = run.xtol, run.ftol, -math.inf
-        return bytes(numbers)
+        return control_start(self.run, n)
+
+
+def control_start(run, n):
+    """The same of a run with these RunOptions."""
+    counts, values, numbers = control_numbers(_START)
+    counts[MAX_ITER] = run.maxiter if run.maxiter >= 0 else max(10000, 200 * n)
+    counts[MAX_FUN] = run.maxfev
+    values[GRAD_TOL], values[GRAD_RTOL] = run.gtol, run.grtol
+    values[X_TOL], values[F_TOL], values[F_MIN] = run.xtol, run.ftol, -math.inf
+    return bytes(numbers)
 
 
 class Space(serial.Space):

@@ -239,8 +239,12 @@ class Examination:
         self.exact = getattr(module, "EXACT", EXACT_BELOW)
         self.steps = getattr(module, "STEPS", least_curvature.STEPS)  # of Lanczos that any run may make
         self.tolerance, self.seed, self.max_escapes = options.curvature, options.seed, options.max_escapes
-        self.enter = entry_point(compiled_entry(self.second))
-        self.escape, self.keep = options.escape, compiled_escape(options.escape)
+        self.escape = options.escape
+        self.prepare()
+
+    def prepare(self):
+        """Compile the entry, and the way to leave."""
+        self.enter, self.keep = entry_point(compiled_entry(self.second)), compiled_escape(self.escape)
         self.leave = address_of(self.keep, LEAVE)
 
     def sizes(self, n, rows, length):
@@ -255,7 +259,7 @@ class Examination:
             if not self.affordable(run):
                 reason = UNCERTIFIED
                 break
-            before = Met(run) if self.leaving and reason == GTOL else None
+            before = self.met(run) if self.leaving and reason == GTOL else None
             verdict, moved = self.look(run, before is not None, self.leaving)
             stop = run.counts[STOP]
             if stop in (SIGNAL, CANCEL):
@@ -277,9 +281,17 @@ class Examination:
         stop = int(run.counts[STOP])
         return stop if stop in (SIGNAL, CANCEL) else end_of(verdict, GTOL)
 
+    def met(self, run):
+        """The point that the run is at, which it may come back to."""
+        return Met(run)
+
+    def direction(self, run):
+        """A copy of the direction of least curvature."""
+        return run.work[3].copy()
+
     def affordable(self, run):
         """Does the budget of evaluations do, where products are made of them?"""
-        return bool(is_affordable(self.products(run.n, run.space.sizes[0], run.counts), run.counts))
+        return bool(is_affordable(self.products(run.n, run.n_rows, run.counts), run.counts))
 
     def products(self, n, rows, counts):
         """Products that a look may make at most, in a workspace of so many rows."""
@@ -296,23 +308,9 @@ class Examination:
         tolerance, floor, noise = self.limits(n, typed)
         going_on = counts[N_ITER] < counts[MAX_ITER]
         leaving = leaving and counts[N_ESCAPE] < self.max_escapes and going_on
-        verdict, tried, bound, index, least, error, lower, failure, norm = self.enter(
-            run.space.scratch.address,
-            run.control.address,
-            run.x,
-            typed.fun_grad,
-            typed.hvp or typed.hess,
-            run.bound.address,
-            self.leave,
-            self.products(n, run.space.sizes[0], counts),
-            self.exact,
-            int(further and going_on),
-            int(leaving),
-            self.seed,
-            tolerance,
-            floor,
-            noise,
-            0,
+        most, further = self.products(n, run.n_rows, counts), further and going_on
+        verdict, tried, bound, index, least, error, lower, failure, norm = self.entered(
+            run, most, further, leaving, (tolerance, floor, noise)
         )
         if verdict == FURTHER:
             return verdict, True
@@ -320,8 +318,28 @@ class Examination:
         n_products = int(counts[N_HVP] + n * counts[N_HESS] - before)
         numbers = verdict, bound, index, n_products, abs(tried)
         measures = least / unit, error / unit, lower / unit, failure, norm / unit
-        run.certificate = certificate(numbers, measures, run.work[3].copy(), self.about(tolerance))
+        run.certificate = certificate(numbers, measures, self.direction(run), self.about(tolerance))
         return verdict, tried < 0
+
+    def entered(self, run, most, further, leaving, limits):
+        """What the compiled entry says of the point, after it has left it if it may."""
+        typed = run.typed
+        return self.enter(
+            run.space.scratch.address,
+            run.control.address,
+            run.x,
+            typed.fun_grad,
+            typed.hvp or typed.hess,
+            run.bound.address,
+            self.leave,
+            most,
+            self.exact,
+            int(further),
+            int(leaving),
+            self.seed,
+            *limits,
+            0,
+        )
 
     def limits(self, n, typed):
         """(tolerance, floor, noise): of |H|, what is negative below, what is positive above; error of gradients."""

@@ -100,6 +100,7 @@ from secondorder.linalg import chunks
 from secondorder.linalg.vectors import copy, norm_inf, scale
 from secondorder.line_searches.initial_step import HAGER_ZHANG
 from secondorder.line_searches.memory import SearchOptions
+from secondorder.precision import TwoPrecisions
 from secondorder.result import OptimizeResult
 from secondorder.status import CONVERGED, RAISED, REASONS, RUNNING, Outcome
 
@@ -132,11 +133,12 @@ _solver_with_hess_at = function_at(solver_signature(ANY, HESS))
 _options_at, _search_options_at, _control_at = reference_at(ANY), reference_at(SEARCH_OPTIONS), reference_at(CONTROL)
 _program_at, _scratch_at = loader(tuple_type(intp, intp, intp, intp)), loader(tuple_type(matrix, vector))
 
-GUARD = -6.02214076e23  # what stands behind g while the first gradient is computed
+# what stands behind g while the first gradient is computed; any sum with it shows
+GUARD = TwoPrecisions(6.02214076e-300, 6.02214076e-30)
 GUARDS = 8
 
 # |g(x0)| outside these bounds: f and g are scaled by a power of two, so that their squares neither over- nor underflow.
-TINY_GRADIENT, HUGE_GRADIENT = 2.0**-300, 2.0**300
+TINY_GRADIENT, HUGE_GRADIENT = TwoPrecisions(2.0**-300, 2.0**-40), TwoPrecisions(2.0**300, 2.0**40)
 
 
 @seldom
@@ -433,6 +435,11 @@ class Run:
         self._handle = None
         self.extra_fields = self.certificate = None
 
+    @property
+    def n_rows(self):
+        """Rows of `work`."""
+        return self.space.sizes[0]
+
     def watch(self, options, typed):
         """Set what is looked at while the solver runs: signals, the clock; and the trace."""
         if typed.in_python is None and threading.get_ident() == _MAIN:
@@ -461,7 +468,7 @@ class Run:
         if reason == RAISED:
             if counts[MISUSE] == OVERRUN:
                 raise ValueError(
-                    f"fun_grad wrote past the end of g, which has length {self.n}: is the gradient longer than x?"
+                    f"the gradient was written past the end of x, which has length {self.n}: does fun take more?"
                 )
             raise WroteX
         self.collect()

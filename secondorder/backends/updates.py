@@ -14,8 +14,10 @@ import numpy as np
 from secondorder.backends import threads
 from secondorder.jit import (
     BRIDGE,
+    DISTINCT,
     ENTRY,
     FUN_GRAD,
+    HVP,
     KERNEL,
     PARALLEL,
     Reference,
@@ -85,7 +87,7 @@ def kept(function, signature, flags):
 def compiled_sweep(rule, n_state, count, number, treat, shared=False):
     """The loop over all parameters of a rule."""
     function = sweep.make_sweep(rule, n_state, count, treat, shared)
-    return kept(function, sweep_signature(number), PARALLEL if shared else KERNEL)
+    return kept(function, sweep_signature(number), PARALLEL if shared else DISTINCT)
 
 
 @functools.cache
@@ -162,7 +164,7 @@ def entry(number):
             size = norm(g, squares_at(p.squares)(g, sums))
         if p.noise > 0.0:
             make_noise(p, k, noise)
-        coefficients(p, k, lr, f, measured, size, 1.0, memory)
+        coefficients(p, k, lr, f, measured, size, memory)
         for i in range(TREATMENT + N_COEFFICIENTS):
             c[i] = memory[C + i]
         sweep_at(p.sweep)(x, g, rows, mask, noise, c)
@@ -184,7 +186,7 @@ def host_entry():
         return rate(program_at(program), k - 1, f, memory)
 
     def coefficients_of_step(program, memory, k, lr, f, measured, size):
-        coefficients(program_at(program), k, lr, f, measured, size, 1.0, memory)
+        coefficients(program_at(program), k, lr, f, measured, size, memory)
         return 0.0
 
     return (
@@ -262,6 +264,19 @@ def _value_at(fun_grad, x, g, address):
 def value_at(fun_grad, x, g, address):
     """The value of the typed function at an address; g is written."""
     return entry_point(compiled(_value_at, f8(intp, vector, vector, intp), "entry"))(fun_grad, x, g, address)
+
+
+_hvp_at = function_at(HVP)
+
+
+def _product_at(hvp, x, v, out, address):
+    return _hvp_at(hvp)(x, v, out, (address, 0))
+
+
+def product_at(hvp, x, v, out, address):
+    """out <- H v by the typed product at an address."""
+    signature = f8(intp, vector, vector, vector, intp)
+    entry_point(compiled(_product_at, signature, "entry"))(hvp, x, v, out, address)
 
 
 def on_main_thread():

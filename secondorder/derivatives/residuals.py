@@ -30,7 +30,7 @@ from secondorder.jit import (
 
 EPS = finite_differences.EPS
 
-FIRST = types.Tuple((vector, types.boolean))(vector, intp)  # first(x, address) -> (r, did it write into x?)
+FIRST = types.Tuple((vector, types.boolean))(vector, intp, intp)  # first(x, address, item) -> (r, was x written to?)
 
 _residual_at = function_at(RESIDUAL)
 _load_frame = finite_differences._load_frame
@@ -134,12 +134,12 @@ def _store_jacobian(value, J):
 
 
 def first(user, args, own=itself):
-    """first(x, address) -> (r, did it write into x?) from user(x, *args) -> r, for Python. x is put right again."""
+    """first(x, address, item) -> (r, was x written to?) from user(x, *args) -> r, for Python. x is put right again."""
     load = arguments(args)
 
-    def call(x, address):
+    def call(x, address, item):
         before = x.copy()
-        r = as_vector(user(own(x), *load((address, 0))))
+        r = as_vector(user(own(x), *load((address, item))))
         wrote = False
         for i in range(x.shape[0]):
             if x[i] != before[i] and not (np.isnan(x[i]) and np.isnan(before[i])):

@@ -22,6 +22,7 @@ from secondorder.jit import (
     TRAMPOLINE,
     arguments,
     inlined,
+    plain,
     prange,
     register_jitable,
     typed,
@@ -29,6 +30,9 @@ from secondorder.jit import (
 
 CHUNKS = 64  # at most
 ROWS = 256  # of a chunk, at least
+GUARD = 6.02214076e-300  # stands behind the chunks' vectors, so often; any sum with it shows
+GUARDS = 256
+BEYOND = "the term's gradient was written beyond the end of x: x0 must hold as many numbers as the term uses"
 WORK = 4  # numbers of data that a chunk has for each variable, at least: its own vector costs as much as some of these
 
 
@@ -98,6 +102,38 @@ def mean_over_three(part, regularizer):
         return part(x, a, b, c) / a.shape[0] + regularizer(x)
 
     return whole
+
+
+def misfit(total, data, x, name="x0"):
+    """Why a RowSum could not be evaluated at x, as an exception with the shapes; None: its first row is taken.
+
+    Asked only after something was raised: the term is called in Python.
+    """
+    rows = tuple(array[0] for array in data)
+    shapes = " and ".join(str(np.shape(row)) for row in rows)
+    for part, function, given, where in (
+        ("term", total.term, (x, *rows), f"{name} of shape {x.shape} with the first row of data, of shape {shapes}"),
+        ("regularizer", total.regularizer, (x,), f"{name} of shape {x.shape}"),
+    ):
+        try:
+            value = plain(function)(*(np.copy(a) if isinstance(a, np.ndarray) else a for a in given))
+        except (ValueError, IndexError, TypeError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            return kind(f"the {part} fails for {where}: {error}. {name} must hold as many numbers as the {part} takes")
+        except Exception:
+            return None
+        if np.shape(value) != () or not isinstance(value, (int, float, np.number, np.bool_)):
+            return TypeError(f"the {part} must return one number; for {where} it returned {value!r:.100}")
+    return None
+
+
+def in_data(data):
+    """What the message of a run whose f is nan adds: the first row of the data that is not finite, if there is one."""
+    for array in data:
+        wrong = ~np.all(np.isfinite(array.reshape(len(array), -1)), axis=1)
+        if wrong.any():
+            return f": row {wrong.argmax()} of the data is not finite; leave such rows out, or let the term skip them"
+    return ""
 
 
 class RowSum(NamedTuple):
@@ -207,15 +243,20 @@ def gradient(part, regularizer, kind, threads, key):
     sizes, chunk = reader(kind)
 
     def fun_grad(x, g, data):
-        rows, numbers = sizes(data)
-        chunks = n_chunks(rows, numbers, x.shape[0])
-        values, parts, done = np.empty(chunks), np.empty((chunks, x.shape[0])), np.zeros(chunks, np.bool_)
+        rows, size = sizes(data)
+        chunks = n_chunks(rows, size, x.shape[0])
+        numbers, done = np.empty(chunks * x.shape[0] + GUARDS), np.zeros(chunks, np.bool_)
+        values, parts, behind = np.empty(chunks), numbers[:-GUARDS].reshape(chunks, x.shape[0]), numbers[-GUARDS:]
+        behind[:] = GUARD
         for c in prange(chunks):
             values[c] = part(x, parts[c], *chunk(data, c, chunks))
             done[c] = True
         for c in range(chunks):
             if not done[c]:
                 values[c] = part(x, parts[c], *chunk(data, c, chunks))
+        for number in behind:
+            if number != GUARD:
+                raise ValueError(BEYOND)
         f = regularizer(x, g)
         add_means(parts, rows, g)
         return mean(values, rows) + f

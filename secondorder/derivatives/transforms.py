@@ -127,6 +127,7 @@ class Transform:
     """What makes one derivative of one function, for each combination of types."""
 
     bodies, outputs = BODIES, ()
+    numbers = (types.float64,)  # that x may be of
 
     def __init__(self, function, what, source):
         if not callable(function):
@@ -178,8 +179,8 @@ class Transform:
         Raises Unsupported, or TypeError if x is no array of float64.
         """
         x = kinds[0]
-        if not (isinstance(x, types.Array) and x.dtype == types.float64 and x.ndim):
-            raise TypeError(f"{self.what}: x must be an array of float64, shape (n,); it is {x}")
+        if not (isinstance(x, types.Array) and x.dtype in self.numbers and x.ndim):
+            raise TypeError(f"{self.what}: x must be an array of {self.numbers[0]}, shape (n,); it is {x}")
         first = 2 if self.vector else 1
         args = slice(first, len(kinds) - len(self.outputs))
         rest = self.names[args]
@@ -212,18 +213,25 @@ class InWorkspace(Transform):
     """The same for a derivative that allocates nothing."""
 
     bodies, outputs = BODIES_IN_WORKSPACE, ("out", "workspace")
+    numbers = (types.float64, types.float32)
 
     def parts(self, made, kinds):
         """(names of the generated functions, name in the body -> compiled function, the body)."""
         *_, out, workspace = kinds
-        if not (isinstance(out, types.Array) and out.dtype == types.float64 and out.ndim):
-            raise TypeError(f"{self.what}: out must be an array of float64; it is {out}")
-        if not (isinstance(workspace, types.Array) and workspace.dtype == types.float64 and workspace.ndim == 1):
-            raise TypeError(f"{self.what}: workspace must be an array of float64 of one axis; it is {workspace}")
+        of = kinds[0].dtype
+        if not (isinstance(out, types.Array) and out.dtype == of and out.ndim):
+            raise TypeError(f"{self.what}: out must be an array of {of}; it is {out}")
+        if not (isinstance(workspace, types.Array) and workspace.dtype == of and workspace.ndim == 1):
+            raise TypeError(f"{self.what}: workspace must be an array of {of} of one axis; it is {workspace}")
         what = "jvp_of_array" if self.what == "jvp" and made.returns_array else self.what
         _, (name,), body = self.bodies[what]
         needs = name + IN_WORKSPACE, name + WORDS
-        return needs, {name: made.compiled(needs[0]), "words": made.compiled(needs[1])}, body
+        derivative = made.compiled(needs[0])
+        if of == types.float32:
+            from secondorder.single import in_single  # on use: few need it
+
+            derivative = in_single(derivative)
+        return needs, {name: derivative, "words": made.compiled(needs[1])}, body
 
 
 class Words(Transform):

@@ -52,6 +52,7 @@ from secondorder.fits.model import (
 from secondorder.jit import leaf
 from secondorder.linalg.householder import multiply_upper
 from secondorder.linalg.vectors import axpby, dot, scale
+from secondorder.precision import EPS, roundings
 from secondorder.status import RUNNING, Outcome
 
 NEEDS = ("jacobian",)
@@ -61,8 +62,8 @@ RUN = {"grtol": 0.0}
 class Options(NamedTuple):
     """Options of the dogleg method."""
 
-    otol: float = 2.0**-26  # stop when |Q'r| <= otol sqrt(2 cost), at least 0; sqrt(eps)
-    rtol: float = 2.0**-52  # stop when sqrt(2 cost) <= rtol times that at x0, at least 0; eps
+    otol: float = roundings(power=0.5)  # stop when |Q'r| <= otol sqrt(2 cost), at least 0; sqrt(eps)
+    rtol: float = EPS  # stop when sqrt(2 cost) <= rtol times that at x0, at least 0; eps
     factor: float = 1.0  # first radius in units of |D x0|, positive; as Levenberg-Marquardt
 
 

@@ -55,6 +55,7 @@ from secondorder.fits.model import (
 from secondorder.jit import leaf
 from secondorder.linalg.householder import damp, inverse_size, solve_damped, solve_lower
 from secondorder.linalg.vectors import dot, scale
+from secondorder.precision import EPS, roundings
 from secondorder.status import RUNNING, Outcome
 
 NEEDS = ("jacobian",)
@@ -65,8 +66,8 @@ TRIALS = 10  # of lam, as in MINPACK; two or three do
 class Options(NamedTuple):
     """Options of Levenberg-Marquardt."""
 
-    otol: float = 2.0**-26  # stop when |Q'r| <= otol sqrt(2 cost), at least 0; sqrt(eps)
-    rtol: float = 2.0**-52  # stop when sqrt(2 cost) <= rtol times that at x0, at least 0; eps
+    otol: float = roundings(power=0.5)  # stop when |Q'r| <= otol sqrt(2 cost), at least 0; sqrt(eps)
+    rtol: float = EPS  # stop when sqrt(2 cost) <= rtol times that at x0, at least 0; eps
     factor: float = 1.0  # first radius in units of |D x0|, positive; NIST, 2026-11: 0.1..10 fit all, MINPACK's 100 not
 
 

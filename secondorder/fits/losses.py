@@ -25,16 +25,17 @@ from typing import NamedTuple
 
 from secondorder.control import SCALE
 from secondorder.elementary import log1p
-from secondorder.jit import LOSS, Reference, function_at, inlined, leaf, namedtuple_type
+from secondorder.jit import LOSS, Reference, caller, inlined, leaf, namedtuple_type
 from secondorder.linalg.vectors import copy, dot
+from secondorder.precision import TwoPrecisions
 
 LINEAR, HUBER, SOFT_L1, CAUCHY, ARCTAN, CUSTOM = range(6)
 LOSSES = {"linear": LINEAR, "huber": HUBER, "soft_l1": SOFT_L1, "cauchy": CAUCHY, "arctan": ARCTAN}
 
 FLOOR = 2.0**-10  # of w^2 in units of rho'
-TINY = 2.0**-500  # w^2 where rho' = 0: any positive number
+TINY = TwoPrecisions(2.0**-500, 2.0**-100)  # w^2 where rho' = 0: any positive number
 
-_loss_at = function_at(LOSS)
+_loss_by = caller(LOSS)
 
 
 class Loss(NamedTuple):
@@ -75,7 +76,7 @@ def custom(r, c, loss, rows):
     """rows[3] <- z; rows[:3] <- rho, rho', rho'' from the user's function."""
     for i in range(r.shape[0]):
         rows[3, i] = (r[i] / c) ** 2
-    _loss_at(loss.address)(rows[3], rows[:3], (loss.data, 0))
+    _loss_by(loss.address, rows[3], rows[:3], (loss.data, 0))
 
 
 @leaf

@@ -143,6 +143,7 @@ def begin(jacobian, x, f, factor, loss, work, fit, memory, control, data):
         for j in range(n):
             work[D, j] = 0.0
     gnorm = math.nan
+    scale(math.nan, x, work[G])
     memory[RANK], memory[PROMISED], memory[OFFSET] = 0.0, math.nan, math.nan
     if jacobian_at(jacobian, x, fit[R], fit[N_RESIDUALS : N_RESIDUALS + n], control, data) and math.isfinite(f):
         gnorm = reduce(f, loss, work, fit, memory, control)
@@ -228,6 +229,15 @@ def inverse(work, fit):
     for i in range(n):
         for j in range(n):
             out[i, j] /= d[i] * d[j]
+
+
+@leaf
+def settle_inverse(work, memory, control):
+    """After a run: the last n rows of work are (J'J)^-1 in the user's units, infinite if J'J has none."""
+    n, unit = work.shape[1], control.values[SCALE] * control.values[SCALE]
+    for i in range(N_VECTORS, N_VECTORS + n):
+        for j in range(n):
+            work[i, j] = unit * work[i, j] if int(memory[RANK]) == n else math.inf
 
 
 # ------------------------------------------------------------------------------------ for the result, in the driver

@@ -20,15 +20,16 @@ from secondorder.control import (
 )
 from secondorder.jit import inlined, leaf
 from secondorder.linalg.vectors import scale
+from secondorder.precision import TwoPrecisions, roundings
 from secondorder.status import NO_DECREASE, NOT_FINITE_STEP, ROUNDING, RUNNING
 
 ACCEPT = 1e-4  # least part of the predicted decrease; MINPACK's
 
 # A cost is a sum of many terms: the part of it that float64 resolves; and that of a residual, in units of the terms
 # J_ij x_j, whose difference it may be.
-RESOLUTION = 100.0 * 2.0**-52
-X_RESOLUTION = 2.0**-50
-SMALL = 1e-4  # the same as in methods.step
+RESOLUTION = roundings(100.0)
+X_RESOLUTION = roundings(4.0)
+SMALL = TwoPrecisions(1e-4, 1e-2)  # the same as in methods.step
 
 
 @inlined

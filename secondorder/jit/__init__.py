@@ -14,10 +14,11 @@ every objective: the objective reaches it as the address of compiled code. What 
     references      Native, reference_at: a tuple in native form, and the one word that compiled code passes on
     user_arguments  Pinned          a tuple of user arguments, kept where compiled code can load it from an address
     arrays          borrowed        an array without an owner: passing it on costs no reference counting
-                    floats_at, integers_at, booleans_at, spaced_at, reshaped    arrays in memory that is there already
+                    vector_of(dtype)    the same; what is no contiguous, writable vector of this type doesn't compile
+                    floats_at, integers_at, booleans_at, rows_at, spaced_at, reshaped   arrays in memory that is there
                     local_floats, local_integers, local_booleans                small arrays on the stack
                     fixed_tuple(a, n)   the first n elements as a tuple; n is known when it is compiled
-    instructions    muladd, bits_of, float_of   arithmetic that the elementary functions are made of
+    instructions    muladd, bits_of, float_of, single_of    arithmetic that elementary functions are made of
                     plus(a, b)                  a + b, which LLVM may put in another order with other such additions
                     prefetch, touch             an address's cache line is asked for; its byte read, so that it is near
                     monotonic_ns, run_pending_signals, atomic_load, atomic_add
@@ -43,7 +44,9 @@ from secondorder.jit.arrays import (
     local_floats,
     local_integers,
     reshaped,
+    rows_at,
     spaced_at,
+    vector_of,
 )
 from secondorder.jit.cache import (
     cache_folder,
@@ -54,8 +57,19 @@ from secondorder.jit.cache import (
     typed,
 )
 from secondorder.jit.decorators import inlined, leaf, loop, public, seldom
-from secondorder.jit.dispatchers import callee, entry_point, full_name, is_compiled, plain
-from secondorder.jit.flags import BRIDGE, CALLED, ENTRY, FLAGS, JIT_DISABLED, KERNEL, PARALLEL, THREADED, TRAMPOLINE
+from secondorder.jit.dispatchers import callee, entry_point, full_name, is_compiled, is_made_of_text, plain
+from secondorder.jit.flags import (
+    BRIDGE,
+    CALLED,
+    DISTINCT,
+    ENTRY,
+    FLAGS,
+    JIT_DISABLED,
+    KERNEL,
+    PARALLEL,
+    THREADED,
+    TRAMPOLINE,
+)
 from secondorder.jit.instructions import (
     atomic_add,
     atomic_load,
@@ -66,6 +80,7 @@ from secondorder.jit.instructions import (
     plus,
     prefetch,
     run_pending_signals,
+    single_of,
     touch,
 )
 from secondorder.jit.references import ANY, Native, Reference, reference_at

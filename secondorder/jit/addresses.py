@@ -2,13 +2,14 @@
 
 import functools
 
+import numpy as np
 from numba.core import cgutils
 from numba.core.types import FunctionType
 from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic, overload
 
 from secondorder.jit.flags import JIT_DISABLED
-from secondorder.jit.signatures import HVP, data_t, intp
+from secondorder.jit.signatures import HVP, data_t, f4, f8, intp
 
 
 def address_of(dispatcher, signature):
@@ -52,11 +53,21 @@ def caller(signature):
     if JIT_DISABLED:
         return lambda function, *args: function(*args)
     names = ", ".join([f"a{k}" for k in range(len(signature.args))])
-    space = {"at": function_at(signature), "nothing": 0 if signature.return_type == intp else 0.0}
-    stub = eval(f"lambda address, {names}: None", space)
-    for target, body in (("cpu", f"at(address)({names})"), ("cuda", "nothing")):
-        made = eval(f"lambda address, {names}: lambda address, {names}: {body}", space)
-        overload(stub, target=target, jit_options={"_nrt": False} if target == "cpu" else {})(made)
+    zeros = {f8: 0.0, f4: np.float32(0.0), intp: 0}
+    space = {"at": function_at(signature)} | {f"zero_{kind}": value for kind, value in zeros.items()}
+    stub, call, *nothing = [
+        eval(f"lambda address, {names}: {body}", space)
+        for body in ("None", f"at(address)({names})", *[f"zero_{kind}" for kind in zeros])
+    ]
+    nothing = dict(zip(zeros, nothing))
+
+    def made_nothing(*kinds):
+        of_single = any(getattr(kind, "dtype", None) == f4 for kind in kinds)
+        return nothing[f4 if of_single and signature.return_type == f8 else signature.return_type]
+
+    space |= {"call": call, "made_nothing": made_nothing}
+    overload(stub, target="cpu", jit_options={"_nrt": False})(eval(f"lambda address, {names}: call", space))
+    overload(stub, target="cuda")(eval(f"lambda address, {names}: made_nothing({names})", space))
     return stub
 
 

@@ -1,5 +1,6 @@
 """Arrays without an owner: in memory that is there already, and on the stack."""
 
+import functools
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from numba.np.arrayobj import populate_array
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from secondorder.jit.flags import JIT_DISABLED
-from secondorder.jit.signatures import f8
+from secondorder.jit.signatures import f4, f8
 
 
 def without_owner(context, builder, kind, array):
@@ -29,12 +30,17 @@ if JIT_DISABLED:
         return workspace[start : start + math.prod(shape)].reshape(shape)
 
     def integers_at(workspace, start, shape):
-        """The same, of int64."""
-        return floats_at(workspace, start, shape).view(np.int64)
+        """The same, of integers as long as its words."""
+        return floats_at(workspace, start, shape).view(f"i{workspace.dtype.itemsize}")
 
     def booleans_at(workspace, start, shape):
         """The same, of bool: the first byte of each word."""
-        return floats_at(workspace, start, shape).view([("flag", np.bool_), ("unused", "V7")])["flag"]
+        rest = f"V{workspace.dtype.itemsize - 1}"
+        return floats_at(workspace, start, shape).view([("flag", np.bool_), ("unused", rest)])["flag"]
+
+    def rows_at(workspace, shape, distance):
+        """The array of this shape in a workspace, from its first word on, whose rows begin `distance` words apart."""
+        return workspace[: shape[0] * distance].reshape(shape[0], distance)[:, : shape[1]]
 
     def spaced_at(words, start, shape, stride):
         """The array of this shape whose entries in order are every stride-th of a vector's, from start on."""
@@ -51,6 +57,10 @@ if JIT_DISABLED:
     def borrowed(array):
         """The array."""
         return array
+
+    def vector_of(dtype):
+        """A function that gives its array back."""
+        return borrowed
 
     def local_floats(rows, columns):
         """An array whose entries may be anything."""
@@ -80,8 +90,25 @@ else:
 
         return array(array), codegen
 
-    def _carver(dtype):
-        """Intrinsic: (workspace, start, shape) -> the array of dtype in the words from start on.
+    @functools.cache
+    def vector_of(dtype):
+        """Intrinsic: the same array without its owner. A TypingError of one line, where others come of deep inside."""
+        number = types.float64 if dtype == "float64" else types.float32
+
+        @intrinsic
+        def vector_of_floats(typingctx, array):
+            if not (isinstance(array, types.Array) and array == types.Array(number, 1, "C", aligned=array.aligned)):
+                raise TypingError(f"x and workspace must be contiguous, writable vectors of {dtype}; this is {array}")
+
+            def codegen(context, builder, sig, args):
+                return without_owner(context, builder, sig.args[0], args[0])
+
+            return array(array), codegen
+
+        return vector_of_floats
+
+    def _carver(dtypes):
+        """Intrinsic: (workspace, start, shape) -> the array in the words from start on. dtypes: of words -> of entries.
 
         A word an entry, whatever the type, so a workspace may be strided. Slices and `reshape` would do, but not on
         CUDA, where Numba calls a C function for reshape; and both can raise.
@@ -89,8 +116,9 @@ else:
 
         @intrinsic
         def carve(typingctx, workspace, start, shape):
-            if not (isinstance(workspace, types.Array) and workspace.ndim == 1 and workspace.dtype == f8):
-                raise TypingError(f"the workspace must be an array of float64 of one axis; it is {workspace}")
+            if not (isinstance(workspace, types.Array) and workspace.ndim == 1 and workspace.dtype in dtypes):
+                raise TypingError(f"the workspace must be an array of floats of one axis; it is {workspace}")
+            dtype = dtypes[workspace.dtype]
             layout = "C" if workspace.layout == "C" and dtype != types.boolean else "A"
             result = types.Array(dtype, len(shape), layout)
 
@@ -111,10 +139,10 @@ else:
         parts = zip(cgutils.unpack_tuple(builder, shape), kind)
         return [context.cast(builder, part, of, types.intp) for part, of in parts]
 
-    def _array_at(context, builder, kind, data, lengths, stride):
-        """An array without an owner whose entries in order are `stride` bytes apart."""
-        strides = [stride]
-        for length in lengths[:0:-1]:
+    def _array_at(context, builder, kind, data, lengths, stride, rows=None):
+        """An array without an owner whose entries in order are `stride` bytes apart, its rows `rows`, if given."""
+        strides = [stride] if rows is None else [rows, stride]
+        for length in lengths[:0:-1] if rows is None else ():
             strides.insert(0, builder.mul(strides[0], length))
         array = context.make_array(kind)(context, builder)
         populate_array(
@@ -127,7 +155,11 @@ else:
         )
         return array._getvalue()
 
-    floats_at, integers_at, booleans_at = map(_carver, (f8, types.int64, types.boolean))
+    floats_at = _carver({f8: f8, f4: f4})
+
+    integers_at = _carver({f8: types.int64, f4: types.int32})
+
+    booleans_at = _carver(dict.fromkeys((f8, f4), types.boolean))
 
     @intrinsic
     def spaced_at(typingctx, words, start, shape, stride):
@@ -146,6 +178,23 @@ else:
             return _array_at(context, builder, result, data, lengths, builder.mul(step, size))
 
         return result(words, start, shape, stride), codegen
+
+    @intrinsic
+    def rows_at(typingctx, workspace, shape, distance):
+        """The array of this shape in a workspace, from its first word on, whose rows begin `distance` words apart.
+
+        In a contiguous workspace that has to be shape[1].
+        """
+        result = types.Array(workspace.dtype, 2, workspace.layout)
+
+        def codegen(context, builder, sig, args):
+            words = context.make_array(workspace)(context, builder, args[0])
+            (stride,) = cgutils.unpack_tuple(builder, words.strides)
+            lengths = _lengths(context, builder, sig.args[1], args[1])
+            rows = builder.mul(context.cast(builder, args[2], sig.args[2], types.intp), stride)
+            return _array_at(context, builder, result, words.data, lengths, stride, rows)
+
+        return result(workspace, shape, distance), codegen
 
     def _local(dtype):
         """Intrinsic: (rows, columns), both literal -> an array on the stack, whose entries may be anything.

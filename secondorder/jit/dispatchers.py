@@ -1,6 +1,7 @@
 """Functions that Numba has compiled or will compile, and the Python inside them."""
 
 import weakref
+from types import FunctionType as FunctionOfPython
 
 import numpy as np
 from numba import njit
@@ -15,6 +16,11 @@ from secondorder.jit.flags import JIT_DISABLED
 def is_compiled(function):
     """Is this a function that Numba has compiled or will compile?"""
     return isinstance(function, Dispatcher)
+
+
+def is_made_of_text(function):
+    """Is it what its Python says, and no more? Not so a function whose text depends on types, or an overload."""
+    return type(function) is (FunctionOfPython if JIT_DISABLED else CPUDispatcher)
 
 
 def plain(function):

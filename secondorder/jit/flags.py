@@ -2,7 +2,7 @@
 
 from numba import config
 
-from secondorder.lean import KernelCompiler
+from secondorder.lean import DistinctCompiler, KernelCompiler
 
 JIT_DISABLED = bool(config.DISABLE_JIT)
 
@@ -12,6 +12,7 @@ FLAGS = {"error_model": "numpy", "nogil": True}
 KERNEL_FLAGS = FLAGS | {"_nrt": False, "pipeline_class": KernelCompiler}
 ENTRY = KERNEL_FLAGS | {"no_cfunc_wrapper": True}  # called from Python, by way of its address never
 KERNEL = ENTRY | {"no_cpython_wrapper": True}  # called from compiled code only
+DISTINCT = KERNEL | {"pipeline_class": DistinctCompiler}  # whose arrays share no memory
 # Numba's own rewriting of array expressions, which could change sums with the number of threads, stays off.
 _REWRITES = ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion")
 _THREADS = {"parallel": dict.fromkeys(_REWRITES, False) | {"prange": True}}  # prange is threads

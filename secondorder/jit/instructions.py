@@ -5,6 +5,7 @@ import struct
 import time
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -12,7 +13,7 @@ from numba.core.cpu import CPUContext
 from numba.extending import intrinsic
 
 from secondorder.jit.flags import JIT_DISABLED
-from secondorder.jit.signatures import f8, intp
+from secondorder.jit.signatures import f4, f8, intp
 
 if JIT_DISABLED:
 
@@ -25,12 +26,17 @@ if JIT_DISABLED:
         return a + b
 
     def bits_of(x):
-        """The 64 bits of a float as an integer."""
-        return struct.unpack("<q", struct.pack("<d", x))[0]
+        """The bits of a float as an integer; those of a float32 in its lower half."""
+        integer, number = ("<i", "<f") if isinstance(x, np.float32) else ("<q", "<d")
+        return struct.unpack(integer, struct.pack(number, x))[0]
 
     def float_of(bits):
         """The float with these 64 bits; Python's integers have more, which are dropped as in int64."""
         return struct.unpack("<d", struct.pack("<Q", bits & (1 << 64) - 1))[0]
+
+    def single_of(bits):
+        """The float32 with these bits."""
+        return np.int32(bits).view(np.float32)
 
     def prefetch(address):
         """Nothing."""
@@ -79,16 +85,19 @@ else:
         def codegen(context, builder, sig, args):
             return builder.fadd(*args, flags=("reassoc",))
 
-        return f8(f8, f8), codegen
+        kind = f4 if a == b == f4 else f8
+        return kind(kind, kind), codegen
 
     @intrinsic
     def bits_of(typingctx, x):
-        """The 64 bits of a float as an integer."""
+        """The bits of a float as an integer; those of a float32 in its lower half."""
+        kind = f4 if x == f4 else f8
 
         def codegen(context, builder, sig, args):
-            return builder.bitcast(args[0], ir.IntType(64))
+            bits = builder.bitcast(args[0], ir.IntType(kind.bitwidth))
+            return builder.zext(bits, ir.IntType(64)) if kind == f4 else bits
 
-        return types.int64(f8), codegen
+        return types.int64(kind), codegen
 
     @intrinsic
     def float_of(typingctx, bits):
@@ -98,6 +107,15 @@ else:
             return builder.bitcast(args[0], ir.DoubleType())
 
         return f8(types.int64), codegen
+
+    @intrinsic
+    def single_of(typingctx, bits):
+        """The float32 with these bits, the lower half of the integer."""
+
+        def codegen(context, builder, sig, args):
+            return builder.bitcast(builder.trunc(args[0], ir.IntType(32)), ir.FloatType())
+
+        return f4(types.int64), codegen
 
     @intrinsic
     def prefetch(typingctx, address):
@@ -126,7 +144,7 @@ else:
 
     @intrinsic
     def atomic_load(typingctx, array, index):
-        """array[index], int64, read anew each time: LLVM hoists a plain load out of a loop without calls."""
+        """array[index], an integer, read anew each time: LLVM hoists a plain load out of a loop without calls."""
 
         def codegen(context, builder, sig, args):
             view = context.make_array(sig.args[0])(context, builder, args[0])
@@ -135,7 +153,7 @@ else:
                 return builder.load(place)
             return builder.load_atomic(place, "monotonic", 8)
 
-        return types.int64(array, types.intp), codegen
+        return array.dtype(array, types.intp), codegen
 
     @intrinsic
     def atomic_add(typingctx, array, index, amount):

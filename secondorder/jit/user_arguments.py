@@ -166,8 +166,13 @@ def _native_size(value):
 
 
 @njit
-def _pin(value, address):
+def _pin(value, words):
+    address = words.ctypes.data
     _store(value, address)
+    return address
+
+
+_layouts = {}  # by the number that Numba has given to a type: its hash takes longer than the rest of a Pinned
 
 
 class Pinned:
@@ -184,11 +189,13 @@ class Pinned:
         if JIT_DISABLED:
             self.address = args
             return
-        # one word more than the size: the buffer is aligned to 16 like any allocation of this size
-        self._buffer = np.empty(_native_size(args) // 8 + 2, np.int64)
-        address = self._buffer.ctypes.data
-        _pin(args, address)
-        self.address, self._release = address, _releaser(kind)
+        layout = _layouts.get(kind._code)
+        if layout is None:
+            # one word more than the size: the buffer is aligned to 16 like any allocation of this size
+            layout = _layouts[kind._code] = _native_size(args) // 8 + 2, _releaser(kind)
+        words, self._release = layout
+        self._buffer = np.empty(words, np.int64)
+        self.address = _pin(args, self._buffer)
 
     def close(self):
         """Give back the references taken."""

@@ -36,11 +36,11 @@ from secondorder.krylov.ends import (
     NOT_FINITE,
     STOPPED,
 )
-from secondorder.linalg.vectors import axpby, copy, dot
+from secondorder.linalg.vectors import axpby, copy, dot, fill
+from secondorder.precision import EPS
 
 N_VECTORS = 4
 P = 1  # row of work that the last direction is in
-EPS = 2.0**-52
 
 
 class Solution(NamedTuple):
@@ -110,8 +110,7 @@ def conjugate_gradients(
     """
     r, p, h = work[0], work[P], work[2]
     z = work[3] if preconditioned else r
-    for i in range(s.shape[0]):
-        s[i] = 0.0
+    fill(0.0, s)
     copy(b, r)
     bb = rr = dot(b, b)
     target, rz, norm, curvature = rtol * math.sqrt(bb), 0.0, 0.0, math.nan

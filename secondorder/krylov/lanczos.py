@@ -31,13 +31,13 @@ import math
 from typing import NamedTuple
 
 from secondorder.control import product, stopped
-from secondorder.jit import leaf, loop, reshaped
+from secondorder.jit import f8, intp, leaf, loop, reshaped, tuple_type
 from secondorder.krylov.ends import CONVERGED, INVARIANT, MAX_STEPS, NOT_FINITE, STOPPED
 from secondorder.linalg.eigen import implicit_ql, sort_ascending, tridiagonal_eigen
 from secondorder.linalg.vectors import axpy, axpy_dot, copy, dot, scale
+from secondorder.precision import roundings
 
-EPS = 2.0**-52
-BREAKDOWN = 64.0 * EPS  # beta at or below this, relative to |H|, is rounding
+BREAKDOWN = roundings(64.0)  # beta at or below this, relative to |H|, is rounding
 
 
 class Ritz(NamedTuple):
@@ -50,6 +50,9 @@ class Ritz(NamedTuple):
     smallest_error: float  # |H y - theta y| of their unit vectors: how far the next eigenvalue is, at most
     largest_error: float
     norm: float  # max |H v| / |v| over all products: at most |H|, and close to it
+
+
+RITZ = tuple_type(intp, intp, f8, f8, f8, f8, f8)  # what entries return for it
 
 
 def memory_size(steps):

@@ -46,11 +46,11 @@ from secondorder.krylov.ends import (
     NOT_FINITE,
     STOPPED,
 )
-from secondorder.linalg.vectors import axpby, axpy, axpy_dot, copy, dot, scale
+from secondorder.linalg.vectors import axpby, axpy, axpy_dot, copy, dot, fill, scale
+from secondorder.precision import EPS
 
 N_VECTORS = 7
 R = 6  # row of work that M^{-1} r is in
-EPS = 2.0**-52
 # |H r| / |r| grows by rounding alone: by this factor, from at most this times |H|, while |r| falls by less than this
 WORSE, SMALL, NO_LESS = 8.0, 1e-5, 1e-11
 ARTOL = 2.0**-24  # what |H r| / (|H| |r|) can be expected to reach,
@@ -64,6 +64,15 @@ def apply_inverse(precondition, preconditioned, x, r, z, data):
         precondition(x, r, z, data)
     else:
         copy(r, z)
+
+
+@inlined
+def take_step(v, epsilon, delta, w, gamma, phi, w_before, s):
+    """w_before <- (v - epsilon w_before - delta w) / gamma; s <- s + phi times that."""
+    for i in range(s.shape[0]):
+        t = (v[i] - epsilon * w_before[i] - delta * w[i]) / gamma
+        w_before[i] = t
+        s[i] += phi * t
 
 
 @loop
@@ -91,9 +100,10 @@ def minres(
     """
     older, old, y, v = work[0], work[1], work[2], work[3]  # M v_{k-1}, M v_k, both times beta; M^{-1} H v_k; v_k
     w_before, w, r = work[4], work[5], work[R]
-    n = s.shape[0]
-    for i in range(n):
-        s[i] = w[i] = w_before[i] = older[i] = 0.0
+    fill(0.0, s)
+    fill(0.0, w)
+    fill(0.0, w_before)
+    fill(0.0, older)
     copy(b, old)
     apply_inverse(precondition, preconditioned, x, b, y, precondition_data)
     bb = dot(b, y)
@@ -146,10 +156,7 @@ def minres(
             break
         c, sine = gbar / gamma, beta / gamma  # 3
         phi, phibar = c * phibar, sine * phibar
-        for i in range(n):  # 4
-            t = (v[i] - oldepsilon * w_before[i] - delta * w[i]) / gamma
-            w_before[i] = t
-            s[i] += phi * t
+        take_step(v, oldepsilon, delta, w, gamma, phi, w_before, s)  # 4
         w_before, w = w, w_before
         axpby(sine * sine, r, -phibar * c / beta if beta > 0.0 else 0.0, y, r)
     return Solution(end, steps, phibar, math.sqrt(dot(s, s)), curvature, norm)

@@ -29,8 +29,8 @@ import math
 from secondorder.jit import inlined, leaf
 from secondorder.linalg.symmetric import eliminate, exchange, largest_below, mirror
 from secondorder.linalg.vectors import copy, dot, scale
+from secondorder.precision import EPS
 
-EPS = 2.0**-52
 ALPHA = (1.0 + math.sqrt(17.0)) / 8.0  # balances the growth of two steps of order 1 with one of order 2
 
 
@@ -141,7 +141,7 @@ def zero_below(A, pivots):
         low, high = eigenvalues_of(A, pivots, k)
         largest = max(largest, max(abs(low), abs(high)))
         k += order_of_block(pivots, k)
-    return n * EPS * largest
+    return float(n) * EPS * largest
 
 
 @leaf

@@ -19,8 +19,7 @@ References
 
 from secondorder.jit import leaf
 from secondorder.linalg.vectors import dot
-
-EPS = 2.0**-52
+from secondorder.precision import EPS
 
 
 @leaf
@@ -36,7 +35,7 @@ def cholesky(H, L):
             v = row[j]
             row[j] = v / L[j, j]
             d -= v * row[j]
-        if not d > n * EPS * h:  # also where h is nan, negative or infinite
+        if not d > float(n) * EPS * h:  # also where h is nan, negative or infinite
             return False
         row[i] = d
     return True

@@ -21,9 +21,10 @@ References
 import math
 
 from secondorder.jit import inlined, leaf, plus
+from secondorder.precision import TwoPrecisions
 
-LEAST = 2.0**-10  # of R_kk in units of R_00
-TINY = 2.0**-900  # an inner product below has lost digits to underflow
+LEAST = TwoPrecisions(2.0**-10, 2.0**-5)  # of R_kk in units of R_00
+TINY = TwoPrecisions(2.0**-900, 2.0**-100)  # an inner product below has lost digits to underflow
 
 
 @inlined

@@ -30,14 +30,15 @@ import math
 from secondorder.jit import inlined, leaf
 from secondorder.linalg.symmetric import largest_below
 from secondorder.linalg.vectors import dot
+from secondorder.precision import EPS, TwoPrecisions
 
-EPS = 2.0**-52
 MAX_STEPS = 60  # QL steps for an eigenvalue; [1] allows 30, 1.7 is the average
 MAX_SWEEPS = 30  # of Jacobi; six or so are usual
-TINY, HUGE = 2.0**-300, 2.0**300  # squares in between neither over- nor underflow
-NOTHING = (
-    2.0**-50 * EPS
-)  # rows that are smaller than this, relative to A, change nothing, and their squares may underflow
+# Squares of sizes in between neither over- nor underflow.
+TINY, HUGE = TwoPrecisions(2.0**-300, 2.0**-40), TwoPrecisions(2.0**300, 2.0**40)
+LARGEST = TwoPrecisions(1000.0, 120.0)  # exponent of a factor
+# Rows that are smaller than this, relative to A, change nothing, and their squares may underflow.
+NOTHING = TwoPrecisions(2.0**-102, 2.0**-45)
 
 
 @leaf
@@ -45,7 +46,7 @@ def power_of_two(size):
     """The power of two that brings a size into 1..2, if it is far from it; else 1."""
     if size == 0.0 or TINY <= size <= HUGE:
         return 1.0
-    return 2.0 ** min(-math.floor(math.log2(size)), 1000)
+    return math.ldexp(1.0, int(min(-math.floor(math.log2(size)), LARGEST)))
 
 
 @leaf
@@ -279,7 +280,7 @@ def jacobi_eigen(A, V, w):
         return False
     factor = power_of_two(size)
     multiply_below(factor, A)
-    done, negligible = False, EPS / n * factor * size
+    done, negligible = False, EPS / float(n) * factor * size
     for _ in range(MAX_SWEEPS):
         done = True
         for p in range(1, n):

@@ -36,13 +36,13 @@ def exponents(H, e, m):
                 a = abs(row[j])
                 if a > 0.0:
                     _, k = math.frexp(a)
-                    r = k - top - e[i] - e[j]
+                    r = float(k - top) - e[i] - e[j]
                     m[i] = max(m[i], r)
                     m[j] = max(m[j], r)
         change = False
         for i in range(n):
             if m[i] > -math.inf:
-                half = math.floor(0.5 * m[i])
+                half = float(math.floor(0.5 * m[i]))
                 e[i] += half
                 change = change or half != 0.0
         if not change:

@@ -17,8 +17,10 @@ import math
 
 from secondorder.jit import inlined, leaf
 from secondorder.linalg.vectors import dot
+from secondorder.precision import EPS, TwoPrecisions
 
-EPS = 2.0**-52
+HALF_OF_DIGITS = TwoPrecisions(1e-8, 2e-4)
+TINY, HUGE = TwoPrecisions(2.0**-900, 2.0**-100), TwoPrecisions(2.0**1000, 2.0**110)  # squares lose nothing in between
 
 
 @leaf
@@ -50,7 +52,7 @@ def factor(A, q, diagonal, norms, given, pivots):
             reflect(v, u)
             shorten(norms, given, j, u)
         reflect(v, q[k:])
-    least = EPS * max(m, n) * abs(diagonal[0]) if n > 0 else 0.0
+    least = EPS * float(max(m, n)) * abs(diagonal[0]) if n > 0 else 0.0
     rank = 0
     while rank < min(m, n) and abs(diagonal[rank]) > least:
         rank += 1
@@ -84,7 +86,7 @@ def shorten(norms, given, j, u):
     """norms[j] <- the norm of u without its first entry; from the old one while that keeps half the digits ([3])."""
     if norms[j] > 0.0:
         left = max(0.0, 1.0 - (u[0] / norms[j]) ** 2)
-        if left * (norms[j] / given[j]) ** 2 <= 1e-8:
+        if left * (norms[j] / given[j]) ** 2 <= HALF_OF_DIGITS:
             norms[j] = given[j] = math.sqrt(dot(u[1:], u[1:]))
         else:
             norms[j] *= math.sqrt(left)
@@ -133,7 +135,7 @@ def multiply_upper(A, diagonal, pivots, x, z):
 def length_of(a, b):
     """(a^2 + b^2)^(1/2), by the C library's hypot where squares could overflow or lose digits: that is a call."""
     square = a * a + b * b
-    return math.sqrt(square) if 2.0**-900 <= square <= 2.0**1000 else math.hypot(a, b)
+    return math.sqrt(square) if TINY <= square <= HUGE else math.hypot(a, b)
 
 
 @leaf

@@ -37,10 +37,10 @@ import math
 from secondorder.jit import leaf
 from secondorder.linalg.cholesky import solve_cholesky
 from secondorder.linalg.symmetric import eliminate, exchange, largest_below, mirror
+from secondorder.precision import EPS, roundings
 
-EPS = 2.0**-52
-TAU = EPS ** (1.0 / 3.0)  # tau, tau2 (tau with a bar) and mu of [3]
-TAU2 = EPS ** (2.0 / 3.0)
+TAU = roundings(power=1.0 / 3.0)  # tau, tau2 (tau with a bar) and mu of [3]
+TAU2 = roundings(power=2.0 / 3.0)
 MU = 0.1
 
 
@@ -59,7 +59,7 @@ def gill_murray_wright(H, L, perm):
         return unit_factor(L)
     beta2, delta = gamma, EPS * (gamma + xi)
     if n > 1:
-        beta2 = max(gamma, xi / math.sqrt(n * n - 1.0))
+        beta2 = max(gamma, xi / math.sqrt(float(n * n) - 1.0))
     largest = 0.0
     for j in range(n):
         pivot = j

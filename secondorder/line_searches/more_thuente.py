@@ -39,12 +39,13 @@ from secondorder.line_searches.trial import (
     secant,
     strong_wolfe,
 )
+from secondorder.precision import TwoPrecisions
 
 NEEDS_FUN = False
 
 SHRINK = 0.66  # delta of [1]: also the part of the way to b that case 3 may go
 EXTRAPOLATE_MIN, EXTRAPOLATE_MAX = 1.1, 4.0  # [1] p. 291
-WIDTH = 1e-14  # relative width of an interval that is not cut further
+WIDTH = TwoPrecisions(1e-14, 5e-6)  # relative width of an interval that is not cut further
 
 
 @leaf

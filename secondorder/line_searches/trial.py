@@ -9,9 +9,11 @@ import math
 from secondorder.control import TRIAL_ALPHA, TRIAL_F, TRIAL_SLOPE, axpy, dot, stopped, value, value_and_gradient
 from secondorder.jit import inlined, leaf, loop, seldom
 from secondorder.line_searches.memory import APPROXIMATE, C
+from secondorder.precision import TwoPrecisions, roundings
 
-ROUNDING = 4.0 * 2.0**-52  # a relative change of f that is taken for rounding,
-LAST_ROUNDING = 1e-10  # and by a search about to fail: f summed from a million terms loses about so much
+ROUNDING = roundings(4.0)  # a relative change of f that is taken for rounding,
+# and by a search about to fail: f summed from a million terms loses about so much
+LAST_ROUNDING = TwoPrecisions(1e-10, 1e-5)
 
 
 @inlined

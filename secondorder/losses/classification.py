@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from secondorder.jit import public
+from secondorder.losses.shapes import check_classes, check_columns, check_like, check_rows
 
 
 @public
@@ -55,6 +56,7 @@ def binary_cross_entropy(z, t):
     >>> result.success, result.derivatives
     (True, 'exact')
     """
+    check_rows(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         f += np.logaddexp(0.0, z[i]) - t[i] * z[i]
@@ -64,6 +66,8 @@ def binary_cross_entropy(z, t):
 @public
 def binary_cross_entropy_gradient(z, t, g):
     """g <- (sigmoid(z) - t) / n; returns the loss."""
+    check_rows(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         f += softplus(z[i]) - t[i] * z[i]
@@ -74,6 +78,9 @@ def binary_cross_entropy_gradient(z, t, g):
 @public
 def binary_cross_entropy_product(z, t, v, out):
     """out <- p (1 - p) v / n, p = sigmoid(z)."""
+    check_rows(z, t)
+    check_like(z, v)
+    check_like(z, out)
     n = z.shape[0]
     for i in range(n):
         out[i] = sigmoid(z[i]) * sigmoid(-z[i]) * v[i] / n
@@ -107,6 +114,8 @@ def cross_entropy(z, t):
     -------
     float
     """
+    check_rows(z, t)
+    check_classes(t, z.shape[1])
     f = 0.0
     for i in range(z.shape[0]):
         top = z[i, 0]
@@ -122,6 +131,9 @@ def cross_entropy(z, t):
 @public
 def cross_entropy_gradient(z, t, g):
     """g <- (softmax(z) - e_t) / n, row by row; returns the loss."""
+    check_rows(z, t)
+    check_classes(t, z.shape[1])
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         top, s = shifted_sum(z[i])
@@ -146,6 +158,10 @@ def softmax_product(row, weight, v, out):
 @public
 def cross_entropy_product(z, t, v, out):
     """out <- (p v - p p'v) / n, row by row, p = softmax(z)."""
+    check_rows(z, t)
+    check_classes(t, z.shape[1])
+    check_like(z, v)
+    check_like(z, out)
     for i in range(z.shape[0]):
         softmax_product(z[i], 1.0 / z.shape[0], v[i], out[i])
     return 0.0
@@ -175,6 +191,7 @@ def focal(z, t, gamma=2.0, alpha=0.25):
     [1] Lin, Goyal, Girshick, He, Dollar. Focal loss for dense object detection. ICCV 2017. Eqs. 4 and 5.
         arXiv:1708.02002
     """
+    check_rows(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         y = z[i] if t[i] > 0.5 else -z[i]
@@ -186,6 +203,8 @@ def focal(z, t, gamma=2.0, alpha=0.25):
 @public
 def focal_gradient(z, t, gamma, alpha, g):
     """g <- -+ a q^gamma (gamma p L + q) / n, q = 1 - p, L = -log p; returns the loss."""
+    check_rows(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         positive = t[i] > 0.5
@@ -201,6 +220,9 @@ def focal_gradient(z, t, gamma, alpha, g):
 @public
 def focal_product(z, t, gamma, alpha, v, out):
     """out <- a q^gamma p (gamma (gamma p L + q) - q (gamma L - gamma - 1)) v / n."""
+    check_rows(z, t)
+    check_like(z, v)
+    check_like(z, out)
     n = z.shape[0]
     for i in range(n):
         y, a = (z[i], alpha) if t[i] > 0.5 else (-z[i], 1.0 - alpha)
@@ -226,6 +248,7 @@ def hinge(z, t):
     -------
     float
     """
+    check_rows(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         f += max(1.0 - t[i] * z[i], 0.0)
@@ -235,6 +258,8 @@ def hinge(z, t):
 @public
 def hinge_gradient(z, t, g):
     """g <- -t / n where t z < 1, else 0; returns the loss."""
+    check_rows(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         short = 1.0 - t[i] * z[i]
@@ -246,6 +271,9 @@ def hinge_gradient(z, t, g):
 @public
 def hinge_product(z, t, v, out):
     """out <- 0."""
+    check_rows(z, t)
+    check_like(z, v)
+    check_like(z, out)
     for i in range(z.shape[0]):
         out[i] = 0.0
     return 0.0
@@ -266,6 +294,8 @@ def kullback_leibler(z, t):
     -------
     float
     """
+    check_rows(z, t)
+    check_columns(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         top = z[i, 0]
@@ -284,6 +314,9 @@ def kullback_leibler(z, t):
 @public
 def kullback_leibler_gradient(z, t, g):
     """g <- (sum(t) softmax(z) - t) / n, row by row; returns the loss."""
+    check_rows(z, t)
+    check_columns(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         (top, s), mass = shifted_sum(z[i]), 0.0
@@ -300,6 +333,10 @@ def kullback_leibler_gradient(z, t, g):
 @public
 def kullback_leibler_product(z, t, v, out):
     """out <- sum(t) (p v - p p'v) / n, row by row, p = softmax(z)."""
+    check_rows(z, t)
+    check_columns(z, t)
+    check_like(z, v)
+    check_like(z, out)
     for i in range(z.shape[0]):
         mass = 0.0
         for j in range(z.shape[1]):
@@ -331,6 +368,7 @@ def dice(z, t, smooth=1.0):
     ----------
     [2] Milletari, Navab, Ahmadi. V-Net. 3DV 2016. Eq. 1. arXiv:1606.04797
     """
+    check_rows(z, t)
     both, size = 0.0, 0.0
     for i in range(z.shape[0]):
         p = math.exp(-np.logaddexp(0.0, -z[i]))
@@ -353,6 +391,8 @@ def dice_sums(z, t, smooth):
 @public
 def dice_gradient(z, t, smooth, g):
     """g <- p (1 - p) (N / D - 2 t) / D; returns the loss, 1 - N / D."""
+    check_rows(z, t)
+    check_like(z, g)
     top, size = dice_sums(z, t, smooth)
     for i in range(z.shape[0]):
         g[i] = sigmoid(z[i]) * sigmoid(-z[i]) * (top / size - 2.0 * t[i]) / size
@@ -362,6 +402,9 @@ def dice_gradient(z, t, smooth, g):
 @public
 def dice_product(z, t, smooth, v, out):
     """out <- H v."""
+    check_rows(z, t)
+    check_like(z, v)
+    check_like(z, out)
     top, size = dice_sums(z, t, smooth)
     d_top, d_size = 0.0, 0.0
     for i in range(z.shape[0]):

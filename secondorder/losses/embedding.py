@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from secondorder.jit import public
+from secondorder.losses.shapes import check_classes, check_columns, check_like, check_rows, check_tuples
 
 EPS = 1e-8  # the smallest norm that a cosine divides by; as in PyTorch
 
@@ -40,6 +41,8 @@ def cosine_similarity(z, t):
     >>> float(so.losses.cosine_similarity(np.array([[2.0, 0.0]]), np.array([[0.0, 3.0]])))
     1.0
     """
+    check_rows(z, t)
+    check_columns(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         zt, zz, tt = 0.0, 0.0, 0.0
@@ -68,6 +71,9 @@ def angle(z, t):
 @public
 def cosine_similarity_gradient(z, t, g):
     """g <- -(t / |t| - cos z / |z|) / (|z| n), row by row; returns the loss."""
+    check_rows(z, t)
+    check_columns(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         cosine, size, length, varies = angle(z[i], t[i])
@@ -81,6 +87,10 @@ def cosine_similarity_gradient(z, t, g):
 @public
 def cosine_similarity_product(z, t, v, out):
     """out <- H v, row by row."""
+    check_rows(z, t)
+    check_columns(z, t)
+    check_like(z, v)
+    check_like(z, out)
     n = z.shape[0]
     for i in range(n):
         cosine, size, length, varies = angle(z[i], t[i])
@@ -117,6 +127,8 @@ def contrastive(z, t, margin=1.0):
     ----------
     [1] Hadsell, Chopra, LeCun. Dimensionality reduction by learning an invariant mapping. CVPR 2006. Eq. 4.
     """
+    check_rows(z, t)
+    check_tuples(z, 2)
     f = 0.0
     for i in range(z.shape[0]):
         square = 0.0
@@ -143,6 +155,9 @@ def distance(a, b):
 @public
 def contrastive_gradient(z, t, margin, g):
     """g <- +-(a - b) / n for pairs alike, else +-(1 - margin / d) (a - b) / n where d < margin; returns the loss."""
+    check_rows(z, t)
+    check_tuples(z, 2)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         d = distance(z[i, 0], z[i, 1])
@@ -162,6 +177,10 @@ def contrastive_gradient(z, t, margin, g):
 @public
 def contrastive_product(z, t, margin, v, out):
     """out <- H v, pair by pair."""
+    check_rows(z, t)
+    check_tuples(z, 2)
+    check_like(z, v)
+    check_like(z, out)
     n = z.shape[0]
     for i in range(n):
         d = distance(z[i, 0], z[i, 1])
@@ -202,6 +221,7 @@ def triplet(z, margin=1.0, squared=False):
     ----------
     [2] Schroff, Kalenichenko, Philbin. FaceNet. CVPR 2015. Eq. 2. arXiv:1503.03832
     """
+    check_tuples(z, 3)
     f = 0.0
     for i in range(z.shape[0]):
         near, far = 0.0, 0.0
@@ -218,6 +238,8 @@ def triplet(z, margin=1.0, squared=False):
 @public
 def triplet_gradient(z, margin, squared, g):
     """g <- the gradient, 0 for triplets that are far enough apart; returns the loss."""
+    check_tuples(z, 3)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         near, far = distance(z[i, 0], z[i, 1]), distance(z[i, 0], z[i, 2])
@@ -243,6 +265,9 @@ def slope_of(d, squared, loss):
 @public
 def triplet_product(z, margin, squared, v, out):
     """out <- H v, triplet by triplet."""
+    check_tuples(z, 3)
+    check_like(z, v)
+    check_like(z, out)
     n = z.shape[0]
     for i in range(n):
         near, far = distance(z[i, 0], z[i, 1]), distance(z[i, 0], z[i, 2])
@@ -285,6 +310,9 @@ def center(z, t, centers):
     [3] Wen, Zhang, Li, Qiao. A discriminative feature learning approach for deep face recognition. ECCV 2016. Eqs. 2
         and 4. [3] has a sum where we have a mean.
     """
+    check_rows(z, t)
+    check_columns(z, centers)
+    check_classes(t, centers.shape[0])
     f = 0.0
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):
@@ -296,6 +324,10 @@ def center(z, t, centers):
 @public
 def center_gradient(z, t, centers, g):
     """g <- (z - c_t) / n; returns the loss."""
+    check_rows(z, t)
+    check_columns(z, centers)
+    check_classes(t, centers.shape[0])
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         for j in range(z.shape[1]):
@@ -308,6 +340,11 @@ def center_gradient(z, t, centers, g):
 @public
 def center_product(z, t, centers, v, out):
     """out <- v / n."""
+    check_rows(z, t)
+    check_columns(z, centers)
+    check_classes(t, centers.shape[0])
+    check_like(z, v)
+    check_like(z, out)
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):
             out[i, j] = v[i, j] / z.shape[0]

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from secondorder.jit import public
+from secondorder.losses.shapes import check_like, check_rows
 
 
 @public
@@ -34,6 +35,7 @@ def mse(z, t):
     >>> float(so.losses.mse(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
     2.0
     """
+    check_rows(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         e = z[i] - t[i]
@@ -44,6 +46,8 @@ def mse(z, t):
 @public
 def mse_gradient(z, t, g):
     """g <- 2 e / n; returns the loss."""
+    check_rows(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         e = z[i] - t[i]
@@ -55,6 +59,9 @@ def mse_gradient(z, t, g):
 @public
 def mse_product(z, t, v, out):
     """out <- 2 v / n."""
+    check_rows(z, t)
+    check_like(z, v)
+    check_like(z, out)
     n = z.shape[0]
     for i in range(n):
         out[i] = 2.0 * v[i] / n
@@ -76,6 +83,7 @@ def mae(z, t):
     -------
     float
     """
+    check_rows(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         f += abs(z[i] - t[i])
@@ -85,6 +93,8 @@ def mae(z, t):
 @public
 def mae_gradient(z, t, g):
     """g <- sign(e) / n, 0 where e is 0; returns the loss."""
+    check_rows(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         e = z[i] - t[i]
@@ -96,6 +106,9 @@ def mae_gradient(z, t, g):
 @public
 def mae_product(z, t, v, out):
     """out <- 0."""
+    check_rows(z, t)
+    check_like(z, v)
+    check_like(z, out)
     for i in range(z.shape[0]):
         out[i] = 0.0
     return 0.0
@@ -123,6 +136,7 @@ def huber(z, t, delta=1.0):
     [1] Huber. Robust estimation of a location parameter. Ann. Math. Stat. 35 (1964) 73-101.
         doi:10.1214/aoms/1177703732
     """
+    check_rows(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         e = abs(z[i] - t[i])
@@ -136,6 +150,8 @@ def huber(z, t, delta=1.0):
 @public
 def huber_gradient(z, t, delta, g):
     """g <- min(max(e, -delta), delta) / n; returns the loss."""
+    check_rows(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         e = z[i] - t[i]
@@ -151,6 +167,9 @@ def huber_gradient(z, t, delta, g):
 @public
 def huber_product(z, t, delta, v, out):
     """out <- v / n where |e| <= delta, else 0."""
+    check_rows(z, t)
+    check_like(z, v)
+    check_like(z, out)
     n = z.shape[0]
     for i in range(n):
         out[i] = v[i] / n if abs(z[i] - t[i]) <= delta else 0.0
@@ -179,6 +198,7 @@ def log_cosh(z, t):
     >>> round(float(so.losses.log_cosh(np.array([1000.0]), np.array([0.0]))), 3)
     999.307
     """
+    check_rows(z, t)
     f = 0.0
     for i in range(z.shape[0]):
         e = z[i] - t[i]
@@ -192,6 +212,8 @@ LOG_2 = math.log(2.0)
 @public
 def log_cosh_gradient(z, t, g):
     """g <- tanh(e) / n; returns the loss."""
+    check_rows(z, t)
+    check_like(z, g)
     f, n = 0.0, z.shape[0]
     for i in range(n):
         e = z[i] - t[i]
@@ -203,6 +225,9 @@ def log_cosh_gradient(z, t, g):
 @public
 def log_cosh_product(z, t, v, out):
     """out <- (1 - tanh(e)^2) v / n."""
+    check_rows(z, t)
+    check_like(z, v)
+    check_like(z, out)
     n = z.shape[0]
     for i in range(n):
         q = math.exp(-2.0 * abs(z[i] - t[i]))  # 1 - tanh^2 loses its digits where tanh is near 1

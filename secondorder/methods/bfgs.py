@@ -36,6 +36,7 @@ from secondorder.jit import leaf
 from secondorder.linalg.vectors import axpby, axpy, copy, distance2, dot, scale
 from secondorder.line_searches.memory import CAUTIOUS, N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
+from secondorder.precision import EPS
 from secondorder.status import RUNNING, Outcome
 
 NEEDS = ("grad",)
@@ -48,7 +49,7 @@ EXPLORING = 1e8  # CUTEst, 2026-11: of 1e3 to 1e8 the most problems solved
 class Options(NamedTuple):
     """Options of BFGS."""
 
-    skip: float = 2.0**-52  # skip the update if s'y <= skip |s| |y|, in [0, 1)
+    skip: float = EPS  # skip the update if s'y <= skip |s| |y|, in [0, 1)
     explore: int = 20  # n up to which step 4 explores; CUTEst, 2026-11: 8..60 alike, more evaluations from 30 on
     damping: float = 0.0  # Powell's damping: keep s'y >= damping s'Bs, in [0, 1); 0.2 in [2], 0 = off
 
@@ -123,7 +124,8 @@ def rank_two(options, curved, alpha, slope, sy, g, gt, s, u):
         yu = dot(gt, u) - dot(g, u)
     else:
         return Update(0.0, 0.0)
-    return Update((1.0 + yu / sy) / sy, 1.0 / sy)
+    b = 1.0 / sy  # of the step alone: under way before yu is known
+    return Update((1.0 + yu * b) * b, b)
 
 
 @leaf

@@ -51,6 +51,7 @@ from secondorder.linalg.two_loop import two_loop
 from secondorder.linalg.vectors import axpy, copy, distance2, dot, norm_inf, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend, descend_along
+from secondorder.precision import EPS
 from secondorder.status import RUNNING, Outcome
 
 NEEDS = ("grad",)
@@ -67,7 +68,7 @@ class Options(NamedTuple):
     """Options of L-BFGS."""
 
     m: int = 10  # pairs kept, >= 1; [1, p. 177] has 3 to 20; scipy 10
-    skip: float = 2.0**-52  # a pair is not stored if s'y <= skip |s| |y|, in [0, 1)
+    skip: float = EPS  # a pair is not stored if s'y <= skip |s| |y|, in [0, 1)
 
 
 def n_work(n, options):

@@ -21,7 +21,7 @@ from secondorder.control import (
 from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.vectors import axpy, dot, norm_inf
 from secondorder.line_searches.trial import ROUNDING as OF_ONE_VALUE
-from secondorder.methods.step import RESOLUTION, stall_reason
+from secondorder.methods.step import RESOLUTION, SLIGHT, SMALL, stall_reason
 from secondorder.status import NOT_FINITE_STEP, ROUNDING, RUNNING, SHRUNK
 
 MAX_BLIND = 4  # rejections in a row of steps whose predicted decrease f can't show: the rounding floor
@@ -84,7 +84,7 @@ def after_rejection(x, xt, f, pred, rejections, control):
     values[EXPECTED] = values[FIRST_EXPECTED]  # the last trial is short because the others failed
     reason = stall_reason(f, control)
     # so may be the first one, if the radius was short: only a small gradient is evidence of rounding
-    small = values[GNORM] <= 1e-4 * values[START_GNORM] or values[GNORM] * norm_inf(x) <= 1e-6 * abs(f)
+    small = values[GNORM] <= SMALL * values[START_GNORM] or values[GNORM] * norm_inf(x) <= SLIGHT * abs(f)
     return reason if small and reason == ROUNDING else SHRUNK
 
 

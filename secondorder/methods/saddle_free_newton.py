@@ -35,6 +35,7 @@ from secondorder.linalg.eigen import implicit_ql
 from secondorder.linalg.vectors import axpy, copy, dot, scale
 from secondorder.line_searches.memory import N_MEMORY, forget
 from secondorder.methods.step import after_failure, descend
+from secondorder.precision import roundings
 from secondorder.status import RUNNING, Outcome
 from secondorder.subproblems.forcing import FORCINGS, ROOT, forcing_term
 
@@ -50,7 +51,7 @@ class Options(NamedTuple):
     m: int = 100  # largest dimension of a space, >= 1; [1] has 500 for networks
     forcing: int = ROOT  # the rule for eta_k, by name
     eta_max: float = 0.1  # largest eta_k, in (0, 1)
-    floor: float = 2.0**-26  # the least |w_i| in units of the largest, in (0, 1); sqrt(eps)
+    floor: float = roundings(power=0.5)  # the least |w_i| in units of the largest, in (0, 1); sqrt(eps)
 
 
 def n_work(n, options):

@@ -19,12 +19,16 @@ from secondorder.jit import inlined, seldom
 from secondorder.linalg.vectors import dot
 from secondorder.line_searches.initial_step import BARZILAI_BORWEIN, initial_step
 from secondorder.line_searches.memory import CAUTIOUS, forget, remember, remember_pair
+from secondorder.precision import TwoPrecisions, roundings
 from secondorder.status import NO_DECREASE, NO_DESCENT, NOT_FINITE_STEP, ROUNDING, RUNNING
 
 # The decrease that float64 resolves in f, in units of |f|: a sum of some tens of terms loses about so much.
-RESOLUTION = 100.0 * 2.0**-52
+RESOLUTION = roundings(100.0)
 # Likewise a step in units of |x|: where f is 0 at the minimum, x runs out of digits before f does.
-X_RESOLUTION = 1000.0 * 2.0**-52
+X_RESOLUTION = roundings(1000.0)
+
+# What is small beside |g(x0)| and slight beside |f|: rounding may then be why no step is found.
+SMALL, SLIGHT = TwoPrecisions(1e-4, 1e-2), TwoPrecisions(1e-6, 1e-3)
 
 
 @inlined
@@ -81,5 +85,5 @@ def stall_reason(f, control):
     if counts[N_ITER] > 0 and values[STEP] <= X_RESOLUTION * values[X_NORM]:
         resolved = False
     # A wrong gradient also makes tiny steps: believe in rounding only where the gradient has become small.
-    small = values[GNORM] <= 1e-4 * values[START_GNORM] or values[EXPECTED] <= 1e-6 * abs(f)
+    small = values[GNORM] <= SMALL * values[START_GNORM] or values[EXPECTED] <= SLIGHT * abs(f)
     return ROUNDING if small and not resolved else NO_DECREASE

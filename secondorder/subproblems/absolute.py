@@ -20,9 +20,10 @@ import math
 
 from secondorder.jit import leaf
 from secondorder.linalg.equilibration import equilibrate
+from secondorder.precision import roundings
 from secondorder.subproblems.spectrum import decompose, from_coordinates, to_coordinates
 
-FLOOR = 2.0**-26  # sqrt(eps)
+FLOOR = roundings(power=0.5)  # sqrt(eps)
 
 
 @leaf

@@ -22,9 +22,10 @@ import math
 from secondorder.jit import leaf
 from secondorder.linalg.cholesky import cholesky, solve_cholesky
 from secondorder.linalg.vectors import dot, scale
+from secondorder.precision import roundings
 from secondorder.subproblems.more_sorensen import gerschgorin, shifted
 
-FLOOR = 2.0**-26  # sqrt(eps): the least tau, relative to the bound of |H|
+FLOOR = roundings(power=0.5)  # sqrt(eps): the least tau, relative to the bound of |H|
 MAX_FACTORIZATIONS = 60
 
 

@@ -22,8 +22,9 @@ import math
 from secondorder.control import F_MIN, N_ESCAPE, N_ITER, STEP, accept, stopped, value_and_gradient
 from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.vectors import axpy, dot, norm_inf
+from secondorder.precision import roundings
 
-NOISE = 100.0 * 2.0**-52  # of f, relative: as methods.step has it
+NOISE = roundings(100.0)  # of f, relative: as methods.step has it
 VISIBLE = 2.0**12  # a first step promises so many times the rounding of f
 C = 0.25  # of the decrease that the curvature promises, in (0, 1)
 ALIKE = 1e-6  # decreases that differ by less, relative, count as the same

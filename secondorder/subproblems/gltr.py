@@ -31,9 +31,9 @@ from typing import NamedTuple
 from secondorder.control import product, stopped
 from secondorder.jit import inlined, leaf, loop
 from secondorder.linalg.vectors import axpy, dot, scale
+from secondorder.precision import EPS, TwoPrecisions
 
-EPS = 2.0**-52
-ACCURACY = 1e-10  # of |h|, relative
+ACCURACY = TwoPrecisions(1e-10, 1e-5)  # of |h|, relative
 MAX_ROOT = 200  # trials for lambda; some five are usual
 
 

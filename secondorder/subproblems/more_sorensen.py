@@ -27,8 +27,8 @@ from typing import NamedTuple
 from secondorder.jit import inlined, leaf
 from secondorder.linalg.cholesky import cholesky, solve_cholesky, solve_lower
 from secondorder.linalg.vectors import axpy, dot, scale
+from secondorder.precision import EPS
 
-EPS = 2.0**-52
 EASY, HARD = 0.1, 0.2  # kappa_easy and kappa_hard; [2] p. 193
 MAX_FACTORIZATIONS = 50
 INVERSE_ITERATIONS = 2

@@ -23,11 +23,12 @@ from typing import NamedTuple
 from secondorder.jit import call_product, inlined, leaf, loop
 from secondorder.linalg.two_loop import two_loop
 from secondorder.linalg.vectors import axpy, copy, distance2, divide, dot, fill, scale
+from secondorder.precision import EPS, TwoPrecisions
 
 NONE, PAIRS, DIAGONAL = 0, 1, 2
 PRECONDITIONERS = {"none": NONE, "l-bfgs": PAIRS, "diagonal": DIAGONAL}
-FLOOR = 2.0**-52  # an element of D falls at most by this factor at once
-SKIP = 1e-8  # a pair counts if s'y > SKIP |s| |y|: P has to be well conditioned
+FLOOR = EPS  # an element of D falls at most by this factor at once
+SKIP = TwoPrecisions(1e-8, 1e-4)  # a pair counts if s'y > SKIP |s| |y|: P has to be well conditioned
 
 
 class Preconditioner(NamedTuple):

@@ -25,8 +25,8 @@ References
 import math
 
 from secondorder.jit import leaf
+from secondorder.precision import EPS
 
-EPS = 2.0**-52
 POOR, GOOD = 0.25, 0.75  # [1] section 6.1
 SHRINK_MOST, SHRINK_LEAST = 0.1, 0.5  # [2] p. 144
 GROW, RELAX = 2.5, 0.2  # the radius, the weight of a cubic term, after a good step

@@ -28,10 +28,10 @@ References
 import math
 
 from secondorder.jit import leaf
+from secondorder.precision import EPS, TwoPrecisions
 
 MAX_NEWTON = 100  # quadratic convergence: some five are usual
-ACCURACY = 1e-12  # of |y|, relative
-EPS = 2.0**-52
+ACCURACY = TwoPrecisions(1e-12, 1e-5)  # of |y|, relative
 
 
 @leaf

@@ -26,9 +26,8 @@ from typing import NamedTuple
 from secondorder.control import product, stopped
 from secondorder.jit import inlined, leaf, loop, reshaped
 from secondorder.linalg.vectors import axpby, axpy, copy, dot, fill, norm_inf, scale
+from secondorder.precision import EPS
 from secondorder.subproblems.preconditioner import learn, precondition
-
-EPS = 2.0**-52
 
 
 class Path(NamedTuple):

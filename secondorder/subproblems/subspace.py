@@ -22,11 +22,12 @@ from typing import NamedTuple
 from secondorder.jit import inlined, leaf, reshaped
 from secondorder.linalg.eigen import jacobi_eigen
 from secondorder.linalg.vectors import axpy, copy, dot, scale
+from secondorder.precision import roundings
 from secondorder.subproblems.secular import within_radius
 from secondorder.subproblems.spectrum import from_coordinates
 
 MOST = 3  # dimensions
-DEPENDENT = 64.0 * 2.0**-52  # what is left of a vector is rounding, relative to the vector
+DEPENDENT = roundings(64.0)  # what is left of a vector is rounding, relative to the vector
 N_SMALL = 2 * MOST * MOST + 4 * MOST
 
 

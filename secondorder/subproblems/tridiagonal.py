@@ -21,9 +21,10 @@ from secondorder.jit import inlined, leaf
 from secondorder.linalg.eigen import HUGE, TINY, reduce
 from secondorder.linalg.symmetric import largest_below
 from secondorder.linalg.vectors import copy, dot
+from secondorder.precision import TwoPrecisions
 
 MAX_TRIALS = 60  # for lambda; some six are usual
-ACCURACY = 1e-12  # of |y|, relative
+ACCURACY = TwoPrecisions(1e-12, 1e-5)  # of |y|, relative
 SINGULAR = 2.0**-20  # a pivot of T + lambda I below this, relative to H: lambda has lost too many of y's digits
 
 

@@ -20,6 +20,7 @@ References
 from typing import NamedTuple
 
 from secondorder.control import (
+    G_ROW,
     GNORM,
     N_ITER,
     SCALE,
@@ -48,7 +49,7 @@ from secondorder.jit import (
 from secondorder.linalg.chunks import CHUNKS
 from secondorder.linalg.random_vector import MODULUS_1, MODULUS_2, WARM_UP, number, random_normal
 from secondorder.linalg.random_vector import step as next_state
-from secondorder.linalg.vectors import copy
+from secondorder.linalg.vectors import scale
 from secondorder.status import RUNNING, Outcome
 from secondorder.updates.schedules import N_WARM_UP, SCHEDULE, warmed_up
 from secondorder.updates.treatment import TREATMENT, clipping, noise_at, norm
@@ -79,6 +80,7 @@ class Program(NamedTuple):
     squares: int  # 0: the norm is not clipped
     schedule: int
     parameters: int  # of the schedule: a tuple of one vector
+    steady: float  # its rate where that is always the same, or nan: a call less in each step
     weight_decay: float
     decoupled: bool
     clip_norm: float
@@ -107,11 +109,13 @@ class Options(NamedTuple):
     lookahead_alpha: float  # share of the way that stays, in [0, 1]
 
 
-G, GT, XT, BEFORE, STATE = range(5)  # rows of work; those of state, noise, signs and slow x follow
+# rows of work: the gradient, in turn; the trial point; the gradient in the user's units, where it is scaled; then rows
+# of state, noise or signs, slow x
+G, GT, XT, IN_UNITS, STATE = range(5)
 
 
 def n_work(n, options):
-    """Rows of length n in `work`: g, gt, xt, one for the start, state, noise or signs, slow x."""
+    """Rows of length n in `work`."""
     return STATE + options.n_state + 2
 
 
@@ -123,17 +127,19 @@ def n_memory(n, options):
 @inlined
 def rate(program, t, f, memory):
     """The learning rate after t steps."""
+    if program.steady == program.steady:
+        return program.steady
     (p,) = one_vector_at(program.parameters)
     late, factor = warmed_up(t, p[0], p[1])
     return factor * schedule_at(program.schedule)(late, f, p[N_WARM_UP:], memory[N_SCALARS:C])
 
 
 @inlined
-def coefficients(program, k, lr, f, measured, size, factor, memory):
-    """Write those of step k into memory. size: |g|_2 where it is clipped; g times factor has the user's units."""
+def coefficients(program, k, lr, f, measured, size, memory):
+    """Write those of step k into memory. size: |g|_2 where it is clipped."""
     c = memory[C:SUMS]
     decay = program.weight_decay
-    c[0] = factor * clipping(size * factor, program.clip_norm)
+    c[0] = clipping(size, program.clip_norm)
     c[1] = program.clip_value
     c[2], c[3] = (0.0, lr * decay) if program.decoupled else (decay, 0.0)
     advance_at(program.advance)(k, lr, f, measured, _options_at(program.options), memory[:N_SCALARS], c[TREATMENT:])
@@ -161,8 +167,9 @@ def random_signs(seed, z):
 
 @leaf
 def begin(options, x, work):
-    """Rows of state and the slow x at the start."""
+    """Trial point, rows of state and the slow x at the start."""
     for i in range(x.shape[0]):
+        work[XT, i] = x[i]
         if options.n_state > 0:
             work[STATE, i] = options.fill0
         if options.n_state > 1:
@@ -180,52 +187,61 @@ def synchronise(alpha, slow, x):
         x[i] = slow[i]
 
 
-@loop
-def take_step(program, k, f, factor, x, g, rows, mask, noise, memory):
-    """x and rows <- those after step k. factor: what g is multiplied with. Returns the learning rate."""
+@inlined
+def take_step(program, k, f, x, g, rows, mask, noise, memory):
+    """x and rows <- those after step k. Returns the learning rate."""
     lr = rate(program, k - 1, f, memory)
     c, sums = memory[C:SUMS], memory[SUMS:]
     measured, size = 0.0, 0.0
     if program.measure != 0 and k > 1:
-        c[0] = lr * factor
+        c[0] = lr
         measured = _measure_at(program.measure)(x, g, rows, c, sums)
     if program.squares != 0:
         size = norm(g, _squares_at(program.squares)(g, sums))
     if program.noise > 0.0:
         make_noise(program, k, noise)
-    coefficients(program, k, lr, f, measured, size, factor, memory)
+    coefficients(program, k, lr, f, measured, size, memory)
     _sweep_at(program.sweep)(x, g, rows, mask, noise, c)
     return lr
 
 
-@loop
-def step(k, f, x, options, work, memory, control):
-    """work[XT] <- x after step k. Returns the learning rate."""
-    g, xt, n_state = work[G], work[XT], options.n_state
+@inlined
+def step(k, f, g, options, work, memory, control):
+    """work[XT], which is x, <- x after step k. Returns the learning rate."""
+    xt, n_state = work[XT], options.n_state
     rows, noise = work[STATE : STATE + n_state], work[STATE + n_state]
     (mask,) = one_vector_at(options.mask)
-    factor = 1.0 / control.values[SCALE]
-    copy(x, xt)
-    lr = take_step(program_at(options.program), k, f * factor, factor, xt, g, rows, mask, noise, memory)
+    if control.values[SCALE] != 1.0:  # rules are not free of units: they get f and g in the user's
+        factor = 1.0 / control.values[SCALE]
+        f *= factor
+        scale(factor, g, work[IN_UNITS])
+        g = work[IN_UNITS]
+    lr = take_step(program_at(options.program), k, f, xt, g, rows, mask, noise, memory)
     if options.lookahead > 0 and k % options.lookahead == 0:
         synchronise(options.lookahead_alpha, work[STATE + n_state + 1], xt)
     return lr
 
 
+@inlined
+def move_on(fun_grad, f, lr, row, x, work, control, data):
+    """x <- work[XT], its gradient in the other of two rows of work. Returns f there and that row."""
+    xt, other = work[XT], GT - row
+    ft = value_and_gradient(fun_grad, xt, work[other], control, data)
+    f = accept(x, f, xt, ft, lr, 0.0, control)
+    control.counts[G_ROW] = other
+    return f, other
+
+
 def solve(fun, fun_grad, search, search_options, options, x, work, memory, control, data):
     """Minimise fun from x (n,), in place; on entry work[0] is the gradient at x and control.values[F] is f(x)."""
-    g, gt, xt = work[G], work[GT], work[XT]
-
-    f, k = control.values[F], 0
+    row, f, k = G, control.values[F], 0
     begin(options, x, work)
-    reason = stopping_test(f, g, control)
+    reason = stopping_test(f, work[row], control)
     while reason == RUNNING:
         k += 1
-        lr = step(k, f, x, options, work, memory, control)
-        ft = value_and_gradient(fun_grad, xt, gt, control, data)
-        f = accept(x, f, xt, ft, lr, 0.0, control)
-        copy(gt, g)
-        reason = stopping_test(f, g, control)
+        lr = step(k, f, work[row], options, work, memory, control)
+        f, row = move_on(fun_grad, f, lr, row, x, work, control, data)
+        reason = stopping_test(f, work[row], control)
     return Outcome(reason, f, control.values[GNORM], control.counts[N_ITER])
 
 
@@ -242,18 +258,14 @@ def estimate_diagonal(hvp, k, x, options, work, control, data):
 
 def solve_with_hvp(fun, fun_grad, hvp, search, search_options, options, x, work, memory, control, data):
     """`solve` for rules that estimate a diagonal of the Hessian."""
-    g, gt, xt = work[G], work[GT], work[XT]
-
-    f, k = control.values[F], 0
+    row, f, k = G, control.values[F], 0
     begin(options, x, work)
-    reason = stopping_test(f, g, control)
+    reason = stopping_test(f, work[row], control)
     while reason == RUNNING:
         k += 1
         if (k - 1) % options.interval == 0:
             estimate_diagonal(hvp, k, x, options, work, control, data)
-        lr = step(k, f, x, options, work, memory, control)
-        ft = value_and_gradient(fun_grad, xt, gt, control, data)
-        f = accept(x, f, xt, ft, lr, 0.0, control)
-        copy(gt, g)
-        reason = stopping_test(f, g, control)
+        lr = step(k, f, work[row], options, work, memory, control)
+        f, row = move_on(fun_grad, f, lr, row, x, work, control, data)
+        reason = stopping_test(f, work[row], control)
     return Outcome(reason, f, control.values[GNORM], control.counts[N_ITER])

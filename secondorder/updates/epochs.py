@@ -41,6 +41,7 @@ from secondorder.jit import (
 from secondorder.linalg.random_vector import MODULUS_1, MODULUS_2, WARM_UP, number
 from secondorder.linalg.random_vector import step as next_state
 from secondorder.status import NOT_FINITE_STEP, RUNNING
+from secondorder.updates.averaging import take_in
 from secondorder.updates.descent import program_at, random_signs, synchronise, take_step
 
 # what an epoch is told and tells, in `numbers`
@@ -62,10 +63,10 @@ REDUCTIONS = {"none": NONE, "svrg": SVRG, "saga": SAGA}
 
 _fun_grad_at, _hvp_at = function_at(FUN_GRAD), function_at(HVP)
 
-# (program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, memory, order, batch, places, counts, numbers, alpha,
-# address)
+# (program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, average, law, memory, order, batch, places, counts,
+# numbers, alpha, address)
 EPOCH = f8(
-    *(intp, intp, intp, vector, vector, matrix, vector, vector, vector, matrix, vector),
+    *(intp, intp, intp, vector, vector, matrix, vector, vector, vector, matrix, vector, vector, vector),
     *(integers, integers, integers, integers, integers, f8, intp),
 )
 
@@ -197,6 +198,8 @@ def epoch(
     noise,
     slow,
     anchor,
+    average,
+    law,
     memory,
     order,
     batch,
@@ -206,7 +209,10 @@ def epoch(
     alpha,
     address,
 ):
-    """Steps on all batches of an epoch; x and the state are changed in place. Returns the mean of f over its steps."""
+    """Steps on all batches of an epoch; x and the state are changed in place. Returns the mean of f over its steps.
+
+    average (n,) takes x in after each step, as `averaging.take_in`; of length 0: there is none.
+    """
     p = program_at(program)
     total, seen, start = 0.0, 0, 0
     if numbers[REDUCTION] == SAGA and numbers[K] == 0:
@@ -232,9 +238,11 @@ def epoch(
             break
         if numbers[REDUCTION] == SVRG:
             reduce_variance(fun_grad, g, anchor, address)
-        take_step(p, k, f, 1.0, x, g, rows, mask, noise, memory)
+        take_step(p, k, f, x, g, rows, mask, noise, memory)
         if numbers[LOOKAHEAD] > 0 and k % numbers[LOOKAHEAD] == 0:
             synchronise(alpha, slow, x)
+        if average.shape[0] > 0:
+            take_in(k, law, x, average)
         numbers[K] = k
         look(counts)
     return total / seen if seen > 0 else math.nan

@@ -15,7 +15,7 @@ Parameters
 lr : float or Schedule, default 1.0
     A factor of every step, >= 0; step sizes are the rule's own.
 delta0 : float, default 0.1
-    The first step size, > 0; [1]. PyTorch has 0.01.
+    The first step size, >= 0; [1]. PyTorch has 0.01.
 eta_minus : float, default 0.5
     Factor after a change of sign, in (0, 1); [1].
 eta_plus : float, default 1.2

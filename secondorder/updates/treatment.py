@@ -47,9 +47,8 @@ def untreated(x, g, mask, noise, i, t):
 def clipped(g, scale, limit):
     """g, scaled and no larger than the limit; nan stays nan."""
     g = g * scale
-    if abs(g) > limit:
-        g = limit if g > 0 else -limit
-    return g
+    g = limit if g > limit else g
+    return -limit if g < -limit else g
 
 
 @inlined

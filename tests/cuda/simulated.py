@@ -237,3 +237,43 @@ def test_an_array_on_the_device_is_refused_by_the_cpu():
         so.minimize_batch(
             scaled_rosenbrock, X, (on_device(np.ones((3, 4)))[:, ::2], 1.0), batched=(True, False), device="cuda"
         )
+
+
+# ------------------------------------------------------------------------------------------------------- certificates
+
+
+def wells(x, a):
+    """Two wells in x_0, with a saddle between them at 0; flat along x_1 where a is 0."""
+    return (x[0] ** 2 - 1.0) ** 2 + a * x[1] ** 2
+
+
+@pytest.mark.parametrize("X_there", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_points_of_the_device_have_the_certificates_of_the_cpu(X_there, dtype):
+    X = np.array([[0.0, 0.5], [0.7, 0.5], [np.nan, 0.0], [1.3, 0.2], [0.0, 0.0]])
+    args = (np.array([1.0, 2.0, 1.0, 0.0, 1.0]).astype(dtype),)
+    given = dict(method="bfgs", batched=(True,), second_order="certify", options={"maxiter": 30})
+    there = so.minimize_batch(wells, X, args, **given)
+    at = (on_device(X), (on_device(args[0]),)) if X_there else (X, args)
+    here = so.minimize_batch(wells, *at, device="cuda", dtype=dtype, **given)
+    assert here.certificate.verdict.tolist() == ["saddle", "minimum", "", "degenerate", "saddle"]
+    assert here.certificate.verdict.tolist() == there.certificate.verdict.tolist()
+    assert here.status.tolist() == there.status.tolist()
+    assert here.nescape.tolist() == there.nescape.tolist() == [0] * 5
+    assert here.certificate.index.tolist() == there.certificate.index.tolist()
+    rtol = 1e-6 if dtype == "float64" else 1e-2
+    for name in ("lambda_min", "norm"):
+        np.testing.assert_allclose(
+            getattr(here.certificate, name), getattr(there.certificate, name), rtol=rtol, atol=1e-9
+        )
+    one = here.problem(0)
+    assert (one.certificate.verdict, one.reason) == ("saddle", there.problem(0).reason)
+    np.testing.assert_allclose(np.abs(one.certificate.direction), [1.0, 0.0], atol=1e-6)
+    assert here.problem(2).certificate is None
+
+
+@pytest.mark.parametrize("second_order", [True, "escape", "look"])
+def test_a_device_leaves_no_saddles(second_order):
+    X, args = batch_of(2)
+    with pytest.raises(ValueError, match="second_order"):
+        so.minimize_batch(scaled_rosenbrock, X, args, batched=(True, False), device="cuda", second_order=second_order)

@@ -3,15 +3,14 @@
 Run as simulated.py is.
 """
 
-import threading
-
 import numpy as np
 import pytest
 from numba import config, cuda
-from numba.cuda.cudadrv.devicearray import FakeCUDAArray
 
 import secondorder as so
+from secondorder.backends import cuda_saddle
 from secondorder.device import ON_DEVICE
+from secondorder.escapes import ESCAPES
 
 assert config.ENABLE_CUDASIM, "run this under NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1"
 
@@ -59,7 +58,8 @@ def here(method, x0=START, products=True, **options):
 def there(method, x0=START, products=True, **options):
     """The run of the device."""
     given = {"hvp": hvp} if products else {}
-    return so.minimize_on_device(fun_grad, cuda.to_device(x0), (10.0,), method, options=options, **given)
+    start = cuda.to_device(x0)
+    return so.minimize_on_device(fun_grad, start, (10.0,), method, options=options, second_order=False, **given)
 
 
 COUNTS = ("status", "nit", "nfev", "njev", "nhev", "nrestart", "nskip", "reason")
@@ -93,19 +93,7 @@ def test_two_runs_have_the_same_bits(method):
 
 
 @pytest.mark.parametrize("method", ON_DEVICE)
-def test_no_entry_of_a_vector_goes_to_the_host_alone(method, monkeypatch):
-    main = threading.main_thread()  # kernels run in threads of their own
-
-    def guarded(of_array):
-        def method(array, index, *value):
-            whole = isinstance(index, slice | tuple)
-            assert whole or threading.current_thread() is not main, "an entry, from the host"
-            return of_array(array, index, *value)
-
-        return method
-
-    for name in ("__getitem__", "__setitem__"):
-        monkeypatch.setattr(FakeCUDAArray, name, guarded(getattr(FakeCUDAArray, name)))
+def test_no_entry_of_a_vector_goes_to_the_host_alone(method, whole_arrays_only):
     assert there(method, maxiter=3).nit == 3
 
 
@@ -138,6 +126,29 @@ def test_a_saddle_is_left_by_the_noise_of_the_cpu():
     assert found.nescape == expected.nescape >= 1
     assert (found.nit, found.nfev) == (expected.nit, expected.nfev)
     np.testing.assert_allclose(found.x.copy_to_host(), expected.x, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_every_escape_leaves_a_saddle_with_its_vectors_on_the_device(escape, whole_arrays_only):
+    curvature = np.array([-4.0, 1.0, 2.0, 3.0])
+
+    def wave(x, g):
+        here = x.copy_to_host()
+        g.copy_to_device(curvature * here + here**3)
+        return 0.5 * here @ (curvature * here) + 0.25 * np.sum(here**4)
+
+    options = {"escape": escape, "gtol": 1e-4, "maxiter": 20}
+    found = so.minimize_on_device(wave, np.zeros(4), method="l-bfgs", options=options, second_order="escape")
+    assert (found.nescape, found.certificate.verdict, found.certificate.bound) == (1, "minimum", "lanczos")
+    np.testing.assert_allclose(np.abs(found.x.copy_to_host()), [2.0, 0.0, 0.0, 0.0], atol=1e-3)
+    assert found.certificate.direction.shape == (4,)
+
+
+def test_too_little_memory_for_a_look_is_told_with_the_point(monkeypatch):
+    monkeypatch.setattr(cuda_saddle, "free_memory", lambda: 100)
+    with pytest.raises(MemoryError, match="100 are free: pass second_order=False") as caught:
+        so.minimize_on_device(fun_grad, START, (10.0,), "newton-cg", hvp=hvp)
+    assert caught.value.optimize_result.optimality < 1e-4
 
 
 @pytest.mark.parametrize("options", [{"maxiter": 2}, {"maxfev": 3}, {"time_limit": 0.0}, {"fmin": 5.0}], ids=str)

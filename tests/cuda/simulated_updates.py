@@ -103,3 +103,19 @@ def test_wrong_arrays_are_named_there():
 def test_every_rule_is_compared():
     assert {name for name, _ in CASES} == set(UPDATES)
     assert front.DeviceUpdateState.step.__doc__
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (1,), (0,)])
+def test_a_perturbation_there_is_that_of_the_cpu(shape, dtype):
+    here = np.ones(shape, dtype)
+    there = cuda.to_device(here)
+    for number in (0, 3):
+        so.perturb(here, 0.5, seed=9, number=number)
+        so.perturb(there, 0.5, seed=9, number=number)
+    np.testing.assert_allclose(there.copy_to_host(), here, rtol=1e-12 if dtype == np.float64 else 1e-6)
+
+
+def test_a_perturbation_of_whole_numbers_is_refused():
+    with pytest.raises(TypeError, match="x must hold float32 or float64"):
+        so.perturb(cuda.to_device(np.arange(3)), 0.5)

@@ -11,12 +11,13 @@ from numba import cuda
 
 import secondorder as so
 from secondorder.device import ON_DEVICE
+from secondorder.escapes import ESCAPES
 
 
 class NumPyVerbs:
     """The verbs of backends.cuda_vectors, for vectors of NumPy."""
 
-    def __init__(self, n, stream, sums):
+    def __init__(self, n, stream, sums=4):
         self.n = n
 
     def dot(self, x, y):
@@ -78,6 +79,31 @@ class NumPyVerbs:
         sums[:3] = work[int(rows[0])] @ out, out @ out, self.norm_inf(out)
         return sums[0]
 
+    def multiply(self, x, y, out):
+        out[:] = x * y
+
+    def three_products(self, p, h):
+        return p @ p, p @ h, h @ h
+
+    def step_of_cg(self, alpha, p, h, s, r):
+        s += alpha * p
+        r -= alpha * h
+        return r @ r
+
+    def step_of_minres(self, v, epsilon, delta, w, gamma, phi, before, s):
+        before[:] = (v - epsilon * before - delta * w) / gamma
+        s += phi * before
+
+    def orthogonalize(self, V, rows, w):
+        w -= V[:rows].T @ (V[:rows] @ w)
+
+    def combine_first(self, V, coefficients, out):
+        out[:] = coefficients @ V[: len(coefficients)]
+
+    def sum_of(self, name, x):
+        assert name == "largest"
+        return np.max(np.abs(x))
+
     def random_normal(self, a, b, size, out):
         for i in range(self.n):
             a, b = 40014 * a % 2147483563, 40692 * b % 2147483399
@@ -91,15 +117,31 @@ class NumPyVerbs:
 def without_device(monkeypatch):
     """The backend on vectors of NumPy."""
     from secondorder.backends import cuda as backend
-    from secondorder.backends import cuda_solvers
+    from secondorder.backends import cuda_krylov, cuda_saddle, cuda_solvers
 
     def device_array(n, dtype, stream):
         return np.full(n, np.nan, dtype)
 
     monkeypatch.setattr(backend, "check_available", lambda what, instead: None)
-    monkeypatch.setattr(cuda_solvers, "Verbs", NumPyVerbs)
     arrays = types.SimpleNamespace(device_array=device_array, to_device=lambda array, stream: array.copy())
-    monkeypatch.setattr(cuda_solvers, "cuda", arrays)
+    for module in (cuda_solvers, cuda_krylov):
+        monkeypatch.setattr(module, "Verbs", NumPyVerbs)
+        monkeypatch.setattr(module, "cuda", arrays)
+    monkeypatch.setattr(cuda_krylov, "device_array_of", lambda name, value: np.asarray(value))
+    monkeypatch.setattr(cuda_krylov, "flat", lambda name, array: array)
+    monkeypatch.setattr(cuda_saddle, "cuda", arrays)
+    for module in (cuda_krylov, cuda_saddle):
+        monkeypatch.setattr(module, "free_memory", lambda: np.inf)
+
+
+class There(np.ndarray):
+    """A vector that says that it is on a device."""
+
+    __cuda_array_interface__: dict = {}
+
+
+def there(v):
+    return np.array(v).view(There)
 
 
 def fun_grad(x, g, a):
@@ -137,7 +179,7 @@ def test_a_run_takes_the_steps_of_the_compiled_method(without_device, method, n)
     compiled = so.minimize(
         so.Objective(fun_grad, hvp=hvp), x0, (10.0,), method, options=options, second_order=False
     )  # fmt: skip
-    found = so.minimize_on_device(fun_grad, x0, (10.0,), method, hvp=hvp, options=options)
+    found = so.minimize_on_device(fun_grad, x0, (10.0,), method, hvp=hvp, options=options, second_order=False)
     for name in ("status", "nit", "nfev", "njev", "nhev", "nrestart", "nskip"):
         assert found[name] == compiled[name], name
     np.testing.assert_allclose(found.x, compiled.x, rtol=1e-7)
@@ -205,3 +247,78 @@ def test_numbers_may_be_divided_by_zero_as_in_compiled_code(without_device):
 
     for method in ON_DEVICE:
         assert so.minimize_on_device(flat, np.ones(3), method=method).success
+
+
+def second_differences(v, out, shift):
+    """A matrix (n, n) with n different eigenvalues in 0..4, less a shift."""
+    out[:] = (2.0 - shift) * v
+    out[1:] -= v[:-1]
+    out[:-1] -= v[1:]
+
+
+@pytest.mark.parametrize(("solve", "shift"), [(so.cg, 0.0), (so.minres, 0.01), (so.cg, 0.01)])
+def test_linear_systems_take_the_steps_of_the_compiled_kernel(without_device, solve, shift):
+    b = np.random.default_rng(5).standard_normal(60)
+    compiled, found = [solve(second_differences, v, args=(shift,)) for v in (b, there(b))]
+    assert (found.reason, found.n_products) == (compiled.reason, compiled.n_products)
+    np.testing.assert_allclose(found.x, compiled.x, rtol=1e-6, atol=1e-6 * np.abs(compiled.x).max())
+    assert found.norm == pytest.approx(compiled.norm, rel=1e-6)
+
+
+@pytest.mark.parametrize(("which", "k"), [("smallest", 1), ("both", 3)])
+def test_lanczos_takes_the_steps_of_the_compiled_kernel(without_device, which, k):
+    v0 = np.random.default_rng(6).standard_normal(150)
+    compiled, found = [so.lanczos(second_differences, k, which, args=(0.01,), v0=v) for v in (v0, there(v0))]
+    assert (found.reason, found.n_products) == (compiled.reason, compiled.n_products)
+    np.testing.assert_allclose(found.values, compiled.values, rtol=1e-10)
+    np.testing.assert_allclose(np.abs(compiled.vectors.T @ found.vectors), np.eye(found.values.size), atol=1e-6)
+
+
+def wave(x, g):
+    """A saddle at 0, of which half of all directions lead down; minima beside it."""
+    curvature = np.linspace(-5.0, 4.0, x.size)
+    g[:] = curvature * x + x * x * x
+    return 0.5 * np.sum(curvature * x * x) + 0.25 * np.sum(x * x * x * x)
+
+
+def wave_product(x, v, out):
+    """Products with its Hessian."""
+    out[:] = (np.linspace(-5.0, 4.0, x.size) + 3.0 * x * x) * v
+
+
+def of_certificate(result):
+    """What its certificate says, but for the direction."""
+    return [value for name, value in result.certificate._asdict().items() if name != "direction"]
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+@pytest.mark.parametrize("method", ["newton-cg", "l-bfgs"])
+def test_a_saddle_is_left_as_by_the_compiled_method(without_device, method, escape):
+    x0, given = np.zeros(30), {"options": {"escape": escape, "gtol": 1e-6, "maxiter": 100}, "second_order": "escape"}
+    compiled = so.minimize(so.Objective(wave, hvp=wave_product), x0, method=method, **given)
+    found = so.minimize_on_device(wave, x0, method=method, hvp=wave_product, **given)
+    assert found.nescape == compiled.nescape >= 1
+    for name in ("status", "nit", "nfev", "njev", "nhev"):
+        assert found[name] == compiled[name], name
+    np.testing.assert_allclose(found.x, compiled.x, rtol=1e-5, atol=1e-5)
+    for value, expected in zip(of_certificate(found), of_certificate(compiled)):
+        assert value == (pytest.approx(expected, rel=1e-4, abs=1e-9) if isinstance(expected, float) else expected)
+
+
+def test_a_saddle_is_told_where_it_is_not_left(without_device):
+    given = {"method": "trust-ncg", "second_order": "certify"}
+    compiled = so.minimize(so.Objective(wave, hvp=wave_product), np.zeros(30), **given)
+    found = so.minimize_on_device(wave, np.zeros(30), **given)
+    assert (found.status, found.reason, found.success) == (compiled.status, compiled.reason, False)
+    assert found.certificate.verdict == "saddle"
+    assert found.certificate.lambda_min == pytest.approx(-5.0, abs=0.5)
+    assert found.njev == 1 + 2 * found.certificate.n_products, "products are differences of gradients"
+    v = found.certificate.direction
+    assert v @ (np.linspace(-5.0, 4.0, 30) * v) == pytest.approx(found.certificate.lambda_min, rel=1e-6)
+
+
+def test_curvature_is_not_looked_for_in_float32(without_device):
+    x0 = np.zeros(30, np.float32)
+    assert so.minimize_on_device(wave, x0, method="newton-cg").success, "a saddle, but who knows"
+    with pytest.raises(ValueError, match="needs x0 in float64"):
+        so.minimize_on_device(wave, x0, method="newton-cg", second_order="escape")

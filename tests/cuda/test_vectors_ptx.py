@@ -10,6 +10,7 @@ import inspect
 import pathlib
 import re
 
+import numpy as np
 import pytest
 from numba import types
 
@@ -19,19 +20,44 @@ from tests.cuda.ptx import ARCHITECTURES, COLUMNS, missing, ptx, resources, tabl
 TABLE = pathlib.Path(__file__).with_name("vectors.csv")
 NUMBERS = {"float32": types.float32, "float64": types.float64}
 ENTRYWISE = {
-    "axpby": "avavv", "axpy": "avvv", "copy": "vv", "scale": "avv", "fill": "av", "divide": "vvv", "towards": "nvv",
-    "random_normal": "iiiiav", "learn": "aaavvv",
+    "axpby": "avavv", "axpy": "avvv", "copy": "vv", "scale": "avv", "fill": "av", "divide": "vvv", "multiply": "vvv",
+    "towards": "nvv", "random_normal": "iiiiav", "learn": "aaavvv", "step_of_minres": "vaavaavv",
 }  # fmt: skip
 SUMS = ["dot", "distance2", "largest", "largest_difference", "triple"]
 OVER_ROWS = ["products", "fold", "combine"]
+OF_BASIS = ["products_of_basis", "combine_of_basis"]  # the first and last of OVER_ROWS, for Lanczos' method
+OF_DATA = {"logistic_gradient": "value_and_grad", "logistic_product": "hvp", "mean_of_lanes": None}  # of 8 variables
 KERNELS = [*ENTRYWISE, *SUMS, *OVER_ROWS, *UPDATES]
 CASES = [(kernel, number) for kernel in KERNELS for number in NUMBERS]
+CASES += [(kernel, "float64") for kernel in [*OF_BASIS, *OF_DATA]]
 ROWS = [(*case, architecture) for case in CASES for architecture in ARCHITECTURES]
+
+
+def logistic(w, row, label):
+    """A term of a mean over rows."""
+    z = np.dot(row, w)
+    return np.logaddexp(0.0, z) - label * z
+
+
+def source_of_data(kernel):
+    """`source` of one of OF_DATA."""
+    from secondorder.backends import cuda_rows
+
+    line, n = types.Array(types.float64, 1, "C"), 8
+    if OF_DATA[kernel] is None:
+        return cuda_rows.mean_of_lanes, types.void(line, types.int64, types.int64, types.int64, line)
+    what, data = OF_DATA[kernel], (np.ones((1, n)), np.ones(1))
+    chosen = cuda_rows.Pass(what, logistic, n, data)
+    made = cuda_rows.kernel_for(what, logistic, n, chosen.n_own, ((n,), ()))
+    vectors = [line] * (2 if what == "hvp" else 1)
+    return made, types.void(*vectors, line, line, types.int64, types.int64, line, line)
 
 
 @functools.cache
 def source(kernel, number):
     """(the kernel, its signature for arrays of this number type)."""
+    if kernel in OF_DATA:
+        return source_of_data(kernel)
     from secondorder.backends import cuda_updates, cuda_vectors
     from secondorder.backends.updates import TREATMENTS
 
@@ -40,6 +66,10 @@ def source(kernel, number):
     if kernel in ENTRYWISE:
         kinds = {"v": line, "a": types.float64, "n": number, "i": types.int64}
         return getattr(cuda_vectors, kernel), types.void(*[kinds[letter] for letter in ENTRYWISE[kernel]])
+    if kernel in OF_BASIS:
+        sums, order = types.Array(types.float64, 2, "C"), types.Array(types.int64, 1, "C")
+        rest = (line, sums) if kernel == "products_of_basis" else (line, types.int64, line)
+        return getattr(cuda_vectors, kernel.removesuffix("_of_basis")), types.void(lines, order, *rest)
     if kernel in OVER_ROWS:
         sums, rows = types.Array(types.float64, 2, "C"), types.UniTuple(types.int64, 22)
         arguments = {

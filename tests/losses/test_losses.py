@@ -203,6 +203,64 @@ def test_nan_shows(name, z, rest, naive):
     assert np.isnan(value)
 
 
+# (function, its arguments, words of the error)
+WRONG = [
+    *[
+        (row.value, (Z, T[:3], *rest[1:]), "same length")
+        for name, row in LOSSES.items()
+        for rest in [next(case[2] for case in CASES if case[0] == name)]
+        if name in ("mse", "mae", "huber", "log-cosh", "binary-cross-entropy", "focal", "hinge", "dice")
+    ],
+    (L.cross_entropy, (ROWS, LABELS[:3]), "same length"),
+    (L.cross_entropy, (ROWS, LABELS + 1), "number classes from 0"),
+    (L.cross_entropy, (ROWS, LABELS - 1), "number classes from 0"),
+    (L.kullback_leibler, (ROWS, SHARES[:, :3].copy()), "rows of the same length"),
+    (L.cosine_similarity, (ROWS, ROWS[:2].copy()), "same length"),
+    (L.contrastive, (TRIPLETS, BINARY), "pairs"),
+    (L.triplet, (PAIRS,), "triplet"),
+    (L.triplet, (TRIPLETS[:0].copy(),), "empty"),
+    (L.center, (ROWS, LABELS, CENTERS[:, :2].copy()), "centers"),
+    (L.center, (ROWS, LABELS, CENTERS[:3].copy()), "number classes from 0"),
+    (L.mse, (Z[:0].copy(), Z[:0].copy()), "empty"),
+    (LOSSES["mse"].gradient, (Z, T, np.empty(3)), "shape of z"),
+    (LOSSES["cross-entropy"].gradient, (ROWS, LABELS, np.empty((N, 3))), "shape of z"),
+    (LOSSES["center"].product, (ROWS, LABELS, CENTERS, ROWS[:2].copy(), np.empty(ROWS.shape)), "shape of z"),
+    (LOSSES["hinge"].product, (Z, T, Z, np.empty(3)), "shape of z"),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments", "words"), WRONG, ids=lambda a: getattr(a, "__name__", ""))
+def test_arrays_that_do_not_fit_are_refused_before_anything_is_read_beyond_their_ends(function, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        function(*arguments)
+
+
+def test_targets_that_do_not_fit_are_refused_in_objectives_too():
+    """Captured: four targets for seven rows gave a minimum of what lay behind them in memory."""
+
+    def risk(w, X, t):
+        return L.mse(X @ w, t)
+
+    for method in ("l-bfgs", "newton-cg"):
+        with pytest.raises(ValueError, match="same length"):
+            so.minimize(risk, np.zeros(4), (ROWS, T[:4]), method)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (([1.0, 2.0], T), r"mse\(z, t\) takes arrays.* got z: \[1.0, 2.0\], t: float64 of shape \(7,\)"),
+        ((Z.astype(np.float16), T), "z: float16 of shape"),
+        ((ROWS, ROWS), r"z: float64 of shape \(7, 4\)"),
+        (("a", T), "z: 'a'"),
+        ((1.0, 2.0), "z: 1.0, t: 2.0"),
+    ],
+)
+def test_arguments_that_are_no_arrays_of_a_loss_are_named(arguments, words):
+    with pytest.raises(TypeError, match=words):
+        L.mse(*arguments)
+
+
 def test_losses_are_called_from_compiled_code():
     @njit
     def total(z, t):

@@ -9,6 +9,7 @@ import types
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import secondorder as so
 from secondorder.updates import UPDATES
@@ -315,6 +316,8 @@ def test_nan_in_the_data_is_said_with_its_row(more):
     found = so.fit(so.FiniteSum(term, (spoilt, Y), regularizer=ridge), START, **more)
     assert (found.stopped, found.epochs) == ("not finite", 1) and np.array_equal(found.x, START)
     assert "in epoch 1: row 17 of the data is not finite" in found.message
+    whole = so.minimize(so.FiniteSum(term, (spoilt, Y), regularizer=ridge), START)
+    assert whole.reason == "not finite at x0" and "row 17 of the data is not finite" in whole.message
 
 
 def test_exceptions_have_what_was_reached():
@@ -358,6 +361,49 @@ def test_data_of_one_and_of_three_arrays():
     assert so.minimize(three, [0.0]).x[0] == pytest.approx(1.5)
 
 
+@pytest.mark.parametrize(
+    "average",
+    [
+        so.PolyakAverage(),
+        so.PolyakAverage(start=7),
+        so.ExponentialAverage(0.9),
+        so.ExponentialAverage(0.9, debias=True),
+    ],
+    ids=["polyak", "polyak from 7", "exponential", "debiased"],
+)
+def test_an_average_of_all_steps_is_what_a_fit_returns(average):
+    w, mean, seen = START.copy(), average.init(START), []
+    for _ in range(3):
+        for begin in range(0, N, 10):
+            w = w - 0.5 * naive_gradient(w, np.arange(begin, min(begin + 10, N)))
+            average.update(w, mean)
+        seen.append(mean.x.copy())
+    how = {"batch_size": 10, "epochs": 3, "shuffle": False, "options": {"lr": 0.5}, "average": average}
+    called = []
+    found = so.fit(RISK, START, "sgd", **how, callback=lambda k, x, loss: called.append(x))
+    assert np.allclose(found.x, seen[-1], rtol=1e-13) and np.allclose(called, seen, rtol=1e-13)
+    assert found.fun == pytest.approx(naive_value(found.x), rel=1e-13)
+    assert found.history["loss"][-1] == so.fit(RISK, START, "sgd", **how | {"average": None}).history["loss"][-1]
+    judged = so.fit(RISK, START, "sgd", **how, validation=RISK)
+    assert np.allclose(judged.history["validation"], [naive_value(x) for x in seen], rtol=1e-13)
+
+
+def test_the_average_of_a_noisy_fit_is_nearer_to_the_minimum():
+    least = so.minimize(RISK, START, method="newton-cg").fun
+    how = {"batch_size": 1, "epochs": 60, "options": {"lr": 0.3}}
+    last = so.fit(RISK, START, "sgd", **how).fun - least
+    assert so.fit(RISK, START, "sgd", **how, average=so.PolyakAverage(start=5 * N)).fun - least < 0.1 * last
+
+
+def test_an_average_of_a_run_that_breaks_down_is_that_of_the_epoch_before():
+    def cliff(x, row):
+        return np.log(1.0 - x[0]) * row
+
+    risk = so.FiniteSum(cliff, np.ones(20))
+    found = so.fit(risk, [0.0], "sgd", batch_size=1, options={"lr": 0.011}, epochs=9, average=so.PolyakAverage())
+    assert found.stopped == "not finite" and np.isfinite(found.x).all() and 0.0 < found.x[0] < 1.0
+
+
 def test_lookahead_works_on_steps():
     found = so.fit(
         RISK, START, so.SGD(lr=0.5, lookahead=2, lookahead_alpha=0.25), batch_size=N, epochs=4, shuffle=False
@@ -381,7 +427,27 @@ def test_lookahead_works_on_steps():
         (lambda: so.fit(term, START), "needs a FiniteSum"),
         (lambda: so.fit(RISK, START, batch_size=0), "batch_size=0 must be at least 1"),
         (lambda: so.fit(RISK, START, epochs=0.5), "epochs=0.5 must be a whole number"),
-        (lambda: so.fit(RISK, START, "bfgs"), "bfgs"),
+        (lambda: so.fit(RISK, START, average="polyak"), r"average must be so.PolyakAverage\(\)"),
+        (lambda: so.fit(RISK, START, average=so.PolyakAverage), r"average must be so.PolyakAverage\(\)"),
+        (lambda: so.fit(RISK, START, "newton-cg", average=so.PolyakAverage()), "average=.* is for update rules"),
+        (lambda: so.fit(RISK, START, "bfgs"), r"method='bfgs' is no stochastic method: minimize\(finite_sum, x0"),
+        (lambda: so.fit(RISK, START, "adamm"), "did you mean 'adam'"),
+        (lambda: so.fit(RISK, START, batch_size="64"), "batch_size='64' must be a whole number"),
+        (lambda: so.fit(RISK, START, options={"lr": "0.1"}), "lr='0.1' must be a number"),
+        (lambda: so.fit(RISK, START, schedule="cosine"), "lr='cosine' must be a number, a function"),
+        (lambda: so.fit(RISK, START, shuffle="no"), "shuffle='no' must be True or False"),
+        (lambda: so.fit(RISK, START, drop_last=2), "drop_last=2 must be True or False"),
+        (lambda: so.fit(RISK, START, progress="yes"), "progress='yes' must be True or False"),
+        (lambda: so.fit(RISK, START, variance_reduction=False), "variance_reduction=False must be one of the names"),
+        (lambda: so.FiniteSum(term, [X, Y]), r"Several arrays come as a tuple: \(X, y\)"),
+        (lambda: so.FiniteSum(term, (X, 1.0)), "array 2 of data has no rows, it is the number 1.0"),
+        (lambda: so.FiniteSum(term, (X, ["a"] * N)), "array 2 of data must be an array of real numbers"),
+        (lambda: so.FiniteSum(term, (scipy.sparse.csr_array(X), Y)), r"array 1 of data .*; take its toarray\(\)"),
+        (lambda: so.FiniteSum(term, (np.ma.masked_less(X, 0.0), Y)), "array 1 of data is a masked array"),
+        (lambda: so.FiniteSum(lambda w, row: 0.0, (X, Y)), "must take 3 arguments, x and a row of each array"),
+        (lambda: so.FiniteSum(term, (X, Y), lambda: 0.0), "regularizer.* must take 1 arguments, x"),
+        (lambda: so.minimize(RISK, START, args=(1,)), "whose data are its arguments; leave args out"),
+        (lambda: so.chain(RISK, START, ["adam"], args=(1,)), "leave args out"),
         (lambda: so.fit(RISK, START, patience=2), "needs validation"),
         (lambda: so.fit(RISK, START, so.Adam(), options={"lr": 0.1}), "has its own"),
         (lambda: so.fit(RISK, START, options={"lr": 0.1}, schedule=so.schedules.constant(0.1)), "schedule="),
@@ -392,7 +458,7 @@ def test_lookahead_works_on_steps():
         (lambda: so.fit(RISK, START, "newton-cg", batch_size=10, overlap=10), "overlap=10 must be less than .*, 10"),
         (lambda: so.fit(RISK, START, "newton-cg", overlap=-1), "overlap=-1 must be at least 0"),
         (lambda: so.fit(RISK, START, "newton-cg", options={"etta": 1}), "'etta'.*did you mean 'eta'"),
-        (lambda: so.fit(RISK, START, "newton"), "did you mean 'newton-cg'"),
+        (lambda: so.fit(RISK, START, "newtoncg"), "did you mean 'newton-cg'"),
         (lambda: so.fit(RISK, START, so.Adam), "must be a name or an update such as so.Adam"),
         (lambda: so.fit(RISK, START, options=[0.1]), "options must be a dict"),
         (lambda: so.fit(RISK, START, validation=lambda x: x, epochs=1), "validation must return a number"),
@@ -402,6 +468,67 @@ def test_lookahead_works_on_steps():
 def test_wrong_arguments_are_named(make, words):
     with pytest.raises((ValueError, TypeError), match=words):
         make()
+
+
+EVERY_DOOR = {
+    "minimize": lambda risk, x0: so.minimize(risk, x0),
+    "newton-cg": lambda risk, x0: so.minimize(risk, x0, method="newton-cg"),
+    "chain": lambda risk, x0: so.chain(risk, x0, ["adam", "l-bfgs"]),
+    "range test": lambda risk, x0: so.learning_rate_range_test(risk, x0),
+    "fit": lambda risk, x0: so.fit(risk, x0),
+    "fit newton-cg": lambda risk, x0: so.fit(risk, x0, "newton-cg"),
+}
+
+
+@pytest.mark.parametrize("door", EVERY_DOOR)
+def test_a_start_of_another_length_than_the_rows_is_named(door):
+    """Captured: the error was "arrays of different lengths in an expression", with neither x0 nor a length in it."""
+    for n in (2, 4):
+        words = rf"the term fails for x0 of shape \({n},\) with the first row of data, of shape \(3,\) and \(\)"
+        with pytest.raises(ValueError, match=words):
+            EVERY_DOOR[door](RISK, np.zeros(n))
+
+
+def distance(w, row):
+    s = 0.0
+    for j in range(row.shape[0]):
+        s += (w[j] - row[j]) ** 2
+    return s
+
+
+@pytest.mark.parametrize("door", EVERY_DOOR)
+def test_a_term_that_reads_beyond_a_short_start_is_stopped(door):
+    """Captured: a loop over the row with a shorter x read and wrote what lies behind it, and success was reported."""
+    with pytest.raises(ValueError, match=r"fails for x0 of shape \(2,\) .* index 2 is out of bounds"):
+        EVERY_DOOR[door](so.FiniteSum(distance, X), np.zeros(2))
+
+
+def test_a_validation_set_of_another_width_is_named():
+    narrow = so.FiniteSum(term, (X[:, :2], Y))
+    with pytest.raises(ValueError, match=r"validation: the term fails for x of shape \(3,\) .* of shape \(2,\)"):
+        so.fit(RISK, START, validation=narrow, epochs=1)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("run", [so.minimize, so.fit])
+def test_what_a_term_or_regularizer_returns_must_be_a_number(run):
+    for risk, words in (
+        (so.FiniteSum(lambda w, row: None, X), "the term must return one number; .* it returned None"),
+        (so.FiniteSum(lambda w, row: w * row, X), r"the term must return one number; .* returned array\("),
+        (so.FiniteSum(distance, X, lambda w: w), r"the regularizer must return one number; for x0 of shape \(3,\)"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            run(risk, START)
+
+
+def test_data_of_any_layout_give_the_same_fit():
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    expected = so.fit(RISK, START, epochs=1).x
+    spread = np.repeat(X, 2, axis=0)[::2]
+    for data in (np.asfortranarray(X), frozen, spread, X.astype(">f8"), X.tolist()):
+        assert np.array_equal(so.fit(so.FiniteSum(term, (data, Y), regularizer=ridge), START, epochs=1).x, expected)
+    assert "data of shape (53, 3), (53,)" in repr(RISK)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")

@@ -241,6 +241,8 @@ def test_wrong_options_are_named():
         ({"lrr": 0.1}, "lrr.*did you mean 'lr'"),
         ({"lr": -0.1}, "lr=-0.1 must be at least 0"),
         ({"lr": "fast"}, "lr='fast'"),
+        ({"lr": "0.1"}, "lr='0.1' must be a number"),
+        ({"learning_rate": 0.1}, "did you mean 'lr'"),
         ({"mask": [1, 0]}, "mask has shape"),
         ({"line_search": "armijo"}, "line_search.*not known to method 'adam'"),
     ):
@@ -248,6 +250,8 @@ def test_wrong_options_are_named():
             so.minimize(BOWL, X0, method="adam", options=options)
     with pytest.raises(ValueError, match=r"'lr'.*not known"):  # an update has its options already
         so.minimize(BOWL, X0, method=so.Adam(), options={"lr": 0.1})
+    with pytest.raises(TypeError, match=r"the class Adam: write Adam\(\)"):
+        so.minimize(BOWL, X0, method=so.Adam)
     with pytest.raises(ValueError, match="did you mean 'adam'"):
         so.minimize(BOWL, X0, method="adm")
 

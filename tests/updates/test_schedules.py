@@ -133,6 +133,13 @@ def test_a_step_uses_the_rate_of_the_steps_done_before_it():
         (lambda: S.exponential(0.1, math.nan), "factor=nan must be positive"),
         (lambda: S.constant("fast"), "lr='fast' must be a number"),
         (lambda: S.constant(math.inf), "lr=inf must be finite"),
+        (lambda: S.constant("0.1"), "lr='0.1' must be a number"),
+        (lambda: S.one_cycle(0.1, "long"), "steps='long' must be a number"),
+        (lambda: S.constant(0.1).after_warm_up(-1), "steps=-1 must be at least 0"),
+        (lambda: S.constant(0.1).after_warm_up(3, start=-0.5), "start=-0.5 must be at least 0"),
+        (lambda: S.constant(0.1).rates(2.5), "steps=2.5 must be a whole number"),
+        (lambda: S.constant(0.1)(-1), "t=-1 must be at least 0"),
+        (lambda: S.cosine(0.1, 10)(0.5), "t=0.5 must be a whole number"),
         (lambda: Schedule(0.1), "must be callable"),
         (lambda: S.cosine(0.1, 10).rates(3, [1.0]), "f has shape"),
         (lambda: Schedule(lambda t: t.no_such_attribute).rates(1), "can't be compiled"),
@@ -176,8 +183,16 @@ def test_the_average_of_a_noisy_run_is_nearer_than_its_last_point():
 def test_wrong_averages_are_named():
     with pytest.raises(ValueError, match=r"decay=1.0 must be in \[0, 1\)"):
         so.ExponentialAverage(1.0)
+    with pytest.raises(ValueError, match=r"start=1\.5 must be a whole number"):
+        so.PolyakAverage(1.5)
+    with pytest.raises(ValueError, match="start=-1 must be"):
+        so.PolyakAverage(-1)
+    with pytest.raises(TypeError, match="decay='slow' must be a number"):
+        so.ExponentialAverage("slow")
     with pytest.raises(ValueError, match="x has shape"):
         so.PolyakAverage().update(np.ones(2), so.PolyakAverage().init(np.ones(3)))
+    with pytest.raises(TypeError, match="x must be an ndarray"):
+        so.PolyakAverage().update([1.0, 1.0], so.PolyakAverage().init(np.ones(2)))
 
 
 def test_lookahead_is_the_same_for_arrays_of_ones_own():
@@ -206,9 +221,15 @@ def test_the_range_test_finds_where_gradient_descent_diverges():
     for wrong, words in (
         ({"low": 1.0, "high": 0.1}, "low < high"),
         ({"steps": 3}, "at least 10"),
+        ({"steps": 20.5}, "steps=20.5 must be a whole number"),
+        ({"steps": "many"}, "steps='many' must be a number"),
+        ({"low": 0.0}, "low=0.0 must be positive"),
         ({"method": "bfgs"}, "bfgs"),
+        ({"method": so.Adam()}, "must be one of the names sgd"),
+        ({"options": {"lr": 0.1}}, "leave lr out"),
+        ({"options": [0.1]}, "options must be a dict"),
     ):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises((ValueError, TypeError), match=words):
             so.learning_rate_range_test(bowl, np.ones(3), **wrong)
 
 
@@ -222,5 +243,33 @@ def test_a_grid_is_searched_in_full_and_sorted():
     assert rows[0][0]["lr"] == 0.1 and rows[0][1] == rows[0][2].fun
     scored = so.grid_search(bowl, np.ones(3), {"lr": [0.1, 0.01]}, method="sgd", score=lambda result: -result.fun)
     assert scored[0][1] <= scored[1][1]
-    with pytest.raises(ValueError, match="grid="):
-        so.grid_search(bowl, np.ones(3), {})
+    once = so.grid_search(bowl, np.ones(3), {"lr": (lr for lr in (0.1, 0.01))}, method="sgd")
+    assert len(once) == 2  # captured: values that can be read once were none
+
+
+def test_a_grid_that_is_none_is_named_before_anything_is_run():
+    def counted(x):
+        calls.append(1)
+        return np.sum(x**2)
+
+    calls = []
+    for grid, more, words in (
+        ({}, {}, "grid="),
+        ([0.1], {}, "must be a dict of options"),
+        ({"lr": 0.1}, {}, "those of 'lr' are 0.1"),
+        ({"lr": "0.1"}, {}, "those of 'lr' are '0.1'"),
+        ({"lr": []}, {}, "'lr' has none"),
+        ({"lr": [0.1, -1.0]}, {}, "lr=-1.0 must be at least 0"),
+        ({"lr": [0.1]}, {"options": "lr"}, "options must be a dict"),
+        ({"lr": [0.1]}, {"score": 3.0}, "score must be callable"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=words):
+            so.grid_search(counted, np.ones(3), grid, backend="python", jac=lambda x: 2.0 * x, **more)
+    assert not calls
+    with pytest.raises(TypeError, match=r"score\(result\)='good' must be a number"):
+        so.grid_search(bowl, np.ones(3), {"lr": [0.1]}, score=lambda result: "good", options={"maxiter": 2})
+
+
+def test_a_range_test_from_where_f_is_nan_says_so():
+    with pytest.raises(ValueError, match="no step could be made from x0: f or its gradient is nan"):
+        so.learning_rate_range_test(lambda x: np.sum(np.sqrt(x)), -np.ones(3))

@@ -254,9 +254,16 @@ def test_gradient_noise_is_normal_of_the_promised_size_and_repeats_itself():
         (lambda: so.FISTA(adaptive="often"), "adaptive='often' is not known"),
         (lambda: so.Sophia(interval=0), "interval=0 must be at least 1"),
         (lambda: so.RAdam(threshold=2.0), "threshold=2.0 must be at least 4"),
-        (lambda: so.SGD(mask=[0.5]), "mask must be 1"),
+        (lambda: so.SGD(mask=[0.5]), r"mask=\[0.5\] must hold 1"),
         (lambda: so.Update(), "base of the rules"),
         (lambda: so.SGD(lr=math.nan), "lr=nan must be a number"),
+        (lambda: so.SGD(lr="0.1"), "lr='0.1' must be a number, a function t -> lr, or one of .*schedules"),
+        (lambda: so.SGD(lr=[0.1, 0.2]), r"lr=\[0.1, 0.2\] must be a number, a function"),
+        (lambda: so.Adam(beta1="0.9"), "beta1='0.9' must be a number"),
+        (lambda: so.Adam(learning_rate=0.1), "did you mean 'lr'.*Known: lr, mask, beta1"),
+        (lambda: so.Adam(b2=0.99), "did you mean 'beta2'"),
+        (lambda: so.Adam(decoupled="no"), "decoupled='no' must be True or False"),
+        (lambda: so.SGD(mask="biases"), "mask='biases' must hold 1"),
     ],
 )
 def test_wrong_options_are_named(make, words):
@@ -286,6 +293,13 @@ def test_wrong_arrays_are_named():
         update.step(frozen, np.ones(3), state)
     with pytest.raises(ValueError, match="mask has shape"):
         so.SGD(mask=[1, 0], weight_decay=0.1).init(x)
+    with pytest.raises(TypeError, match="masked array"):
+        update.init(np.ma.masked_greater(x, 0.5))
+    with pytest.raises(TypeError, match="float16"):
+        update.init(np.ones(3, np.float16))
+    for no_state in (None, np.ones(3)):
+        with pytest.raises(TypeError, match=r"state must be what init\(x\) returned"):
+            update.step(x, np.ones(3), no_state)
     assert state.k == 0 and np.array_equal(x, np.ones(3))
 
 
@@ -297,12 +311,24 @@ def test_what_a_rule_needs_beside_the_gradient_is_asked_for():
     with pytest.raises(ValueError, match="diagonal"):
         update = so.Sophia()
         update.step(x, np.ones(2), update.init(x))
+    for wrong, words in (
+        (np.ones(3), r"diagonal has shape \(3,\)"),
+        (1.0, r"shape \(\)"),
+        ("x", "must hold numbers"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=words):
+            update.step(x, np.ones(2), update.init(x), diagonal=wrong)
     with pytest.raises(ValueError, match="another update"):
         update.step(x, np.ones(2), so.Adam().init(x))
+    fista = so.FISTA(adaptive="function")
+    for f in ("1.0", np.ones(2), [1.0]):
+        with pytest.raises(TypeError, match=r"f=.* must be a number"):
+            fista.step(x, np.ones(2), fista.init(x), f=f)
 
 
 def test_an_update_shows_what_is_not_default():
     assert repr(so.Adam()) == "Adam(lr=0.001)"
+    assert repr(so.FISTA(adaptive="function")) == "FISTA(lr=0.001, adaptive='function')"
     assert repr(so.AdamW(lr=0.1, weight_decay=0.2)) == "AdamW(lr=0.1, weight_decay=0.2)"
     assert repr(so.SGD(lr=so.schedules.cosine(0.1, 10))) == "SGD(lr=cosine(lr=0.1, steps=10, end=0))"
 

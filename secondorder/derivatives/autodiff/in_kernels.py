@@ -9,8 +9,9 @@ NVIDIA's libdevice.
 import math
 
 from secondorder.jit import bits_of, booleans_at, float_of, floats_at, inlined, integers_at, reshaped  # noqa: F401
+from secondorder.precision import TwoPrecisions
 
-TWO_52 = 4503599627370496.0  # floats from here on are integers
+TWO_52 = TwoPrecisions(4503599627370496.0, 8388608.0)  # floats from here on are integers
 SCALE_UP, ROOT_UP = 1.4272476927059599e45, 1.125899906842624e15  # 2^150 and its cube root
 
 
