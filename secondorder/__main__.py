@@ -164,14 +164,14 @@ def progress(k, total, name):
 def run_info(parsed):
     """Print what a bug report needs."""
     from secondorder import jit
-    from secondorder.backends import cuda
+    from secondorder.backends import cuda, threads
     from secondorder.compare import versions
 
     rows = versions()
     rows["system"] = f"{os.uname().sysname} {os.uname().release}" if hasattr(os, "uname") else sys.platform
     rows["cpu"] = f"{rows['cpu']}, {processor()}".rstrip(", ")
     rows["cores"] = f"{rows['cores']} of {os.cpu_count()}"
-    rows["numba threads"] = f"{jit.config.NUMBA_NUM_THREADS}, layer {threading_layer(jit.numba)}"
+    rows["numba threads"] = f"{threads.most()}, layer {threads.layer()}"
     rows["blas threads"] = blas_threads()
     rows["cuda"] = "a device is there" if cuda.is_available() else "no device"
     rows["compiler"] = "off: NUMBA_DISABLE_JIT is set" if jit.JIT_DISABLED else "on"
@@ -191,14 +191,6 @@ def processor():
     except OSError:
         pass
     return ""
-
-
-def threading_layer(numba):
-    """Numba's threading layer: the one that runs, or the setting if none has started."""
-    try:
-        return numba.threading_layer()
-    except ValueError:
-        return f"not started (setting: {numba.config.THREADING_LAYER})"
 
 
 def blas_threads():

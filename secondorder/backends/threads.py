@@ -20,6 +20,19 @@ from secondorder.linalg import chunks
 SHARED = 100_000  # variables from which threads take part: starting and awaiting them takes some 5 us each time
 
 
+def most():
+    """Numba's threads, at most."""
+    return numba.config.NUMBA_NUM_THREADS
+
+
+def layer():
+    """Numba's threading layer: the one that runs, or the setting if none has started."""
+    try:
+        return numba.threading_layer()
+    except ValueError:
+        return f"{numba.config.THREADING_LAYER}, not started"
+
+
 def running():
     """Has Numba started its threads in this process, or in one that this is a fork of?"""
     return parallel._is_initialized
