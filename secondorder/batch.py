@@ -16,7 +16,7 @@ import numpy as np
 from secondorder.backends import batch, is_on_device, serial
 from secondorder.derivatives.trampolines import copied
 from secondorder.jit import type_of
-from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, minimize
+from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, masked, minimize
 from secondorder.objective import Objective, typed_objective
 from secondorder.result import Certificate, OptimizeResult
 from secondorder.starts import distinct, lowest
@@ -398,7 +398,7 @@ def starts_and_split(X0, args, batched):
 
 def real_array(name, value):
     """The value as a contiguous array of float64, or an error that names it."""
-    if np.ma.is_masked(value):
+    if masked(value):
         raise TypeError(f"{name} has masked entries: fill them, {name}.filled(...), or leave their problems out")
     try:
         found = np.asarray(value)

@@ -8,7 +8,7 @@ import numpy as np
 from secondorder.backends import threads, updates
 from secondorder.derivatives.row_sums import RowSum, misfit, nothing
 from secondorder.jit import plain
-from secondorder.minimize import start_vector
+from secondorder.minimize import masked, start_vector
 from secondorder.objective import typed_objective
 
 MAX_ARRAYS = 3
@@ -54,7 +54,7 @@ def mean_over_three(term, regularizer):
 def array_of(given, k, several):
     """Array k of the data, contiguous, in float64 if it holds other floats, or an error with its number."""
     which = f"array {k + 1} of data" if several else "data"
-    if np.ma.is_masked(given):
+    if masked(given):
         raise TypeError(
             f"{which} is a masked array with masked elements; leave such rows out, or let the term skip them"
         )

@@ -29,7 +29,7 @@ from secondorder.batch import (
 from secondorder.derivatives.trampolines import copied, itself
 from secondorder.jit import type_of
 from secondorder.least_squares import check_functions, find_loss, find_plan
-from secondorder.minimize import refuse_constraints, unbounded
+from secondorder.minimize import masked, refuse_constraints, unbounded
 from secondorder.objective import NotCompilable, as_compiled, identity
 from secondorder.residual import Data, find_residual
 from secondorder.status import CANCEL, PRECISION, RAISED, ROUNDING, SIGNAL
@@ -419,7 +419,7 @@ def check_data(t, Y, P0, sigma, there):
 
 def data_array(name, value):
     """As `real_array`; what is masked is nan."""
-    if np.ma.is_masked(value):
+    if masked(value):
         value = np.ma.asarray(value)
         if value.dtype.kind in "fiub":
             value = value.astype(np.float64).filled(math.nan)

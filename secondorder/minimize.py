@@ -10,6 +10,7 @@
 import inspect
 import math
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -234,6 +235,8 @@ def start_vector(x0, name="x0"):
     """A private, contiguous float64 copy of x0, in errors under this name."""
     if type(x0) is np.ndarray and x0.dtype is FLOAT64 and x0.ndim == 1:
         return x0.copy()
+    if masked(x0):
+        raise TypeError(f"{name} has masked entries, and a start has none: fill them, {name}.filled(...)")
     try:
         given = np.asarray(x0)
         if given.dtype.kind == "O":  # None would become nan
@@ -252,6 +255,11 @@ def start_vector(x0, name="x0"):
             f"{name} has shape {x.shape}; minimize takes a vector of shape (n,). Use {name}.ravel() for one problem"
         )
     return x
+
+
+def masked(value):
+    """Has it masked entries? Before numpy.ma is loaded, which takes a while, nothing has."""
+    return "numpy.ma" in sys.modules and np.ma.is_masked(value)
 
 
 def unbounded(bounds):

@@ -145,6 +145,7 @@ def test_a_start_that_is_not_finite_is_status_3_not_an_exception(method, backend
         ({"a": 1.0}, TypeError, ["x0", "real"]),
         (np.array(["2020-01-01"], "datetime64[D]"), TypeError, ["x0", "real"]),
         (np.array([3], "timedelta64[s]"), TypeError, ["x0", "real"]),
+        (np.ma.masked_invalid([1.0, np.nan]), TypeError, ["x0", "masked", "filled"]),
     ],
     ids=str,
 )
