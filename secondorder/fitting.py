@@ -463,8 +463,8 @@ class Run:
         """Make the steps of epoch k; why the run ends with it, as (word, sentence), or None."""
         self.numbers[e.SEED] = (self.options.seed * 1_000_003 + k) % 2**62 if self.options.shuffle else -1
         before, done, average = self.x.copy(), self.numbers[e.K], self.average.copy()
-        if self.each_step and len(self.losses) < done + len(self.order):  # an epoch has no more steps than rows
-            self.losses = np.concatenate((self.losses, np.empty(max(len(self.losses), len(self.order)))))
+        if self.each_step:
+            self.make_room(int(done))
         self.history["loss"].append(self() if self.typed.in_python is None else interruptible(self))
         self.history["seconds"].append(time.perf_counter() - begun)
         reason = self.counts[c.STOP]
@@ -481,6 +481,14 @@ class Run:
         if self.numbers[e.K] >= self.numbers[e.LAST]:
             return "steps", f"max_steps={self.options.max_steps} steps are done"
         return None
+
+    def make_room(self, done):
+        """Let there be room for the losses of an epoch after so many steps; it has no more steps than rows."""
+        needed = min(done + len(self.order), int(self.numbers[e.LAST]))
+        if len(self.losses) < needed:
+            room = np.zeros(max(needed, min(2 * len(self.losses), int(self.numbers[e.LAST]))))
+            room[:done] = self.losses[:done]
+            self.losses = room
 
     def suspect(self):
         """What may have made f nan, behind a colon."""
