@@ -27,7 +27,8 @@ CLIP = 8.0  # likewise: times their decrease so far above the least median, loss
 
 FIT_ARGUMENTS = tuple(name for name, p in inspect.signature(fit).parameters.items() if p.kind is p.KEYWORD_ONLY)
 MINIMIZE_ARGUMENTS = tuple(inspect.signature(minimize).parameters)
-RANGE_OWN = ("epochs", "max_steps", "schedule", "history")  # arguments of fit that a range test gives itself
+# arguments of fit that a range test gives itself, that would end it before its last rate, or that do nothing for it
+NOT_IN_A_RANGE_TEST = ("epochs", "max_steps", "schedule", "history", "validation", "patience", "average")
 GRID_ARGUMENTS = ("batch_size", "epochs")  # arguments of fit that a grid may have among options, and ask for fits with
 
 
@@ -132,7 +133,7 @@ def of_batches(fun, args, keywords, marks, grid=()):
         return False
     if not isinstance(fun, FiniteSum):
         raise TypeError(f"{named[0]} is for steps of batches of a FiniteSum; fun is {fun!r:.100}")
-    if args != ():
+    if not isinstance(args, tuple) or args:
         raise ValueError(f"args={args!r:.100} beside a FiniteSum, whose data are its arguments; leave args out")
     for name in keywords:
         if name not in FIT_ARGUMENTS:
@@ -145,9 +146,10 @@ def of_batches(fun, args, keywords, marks, grid=()):
 
 def range_test_of_batches(finite_sum, x0, method, rates, steps, options, keywords):
     """The range test of a run of `fit`."""
-    for name in RANGE_OWN:
+    for name in NOT_IN_A_RANGE_TEST:
         if name in keywords:
-            raise TypeError(f"{name}={keywords[name]!r:.100} is what the range test decides, by steps; leave it out")
+            law = "has no place in a range test, whose course low, high and steps decide; leave it out"
+            raise TypeError(f"{name}={keywords[name]!r:.100} {law}")
     # an epoch has at least one step; the last rate is judged by the loss of one more
     run = {"options": options | {"lr": rates}, "epochs": steps + 1, "max_steps": steps + 1, "history": "steps"}
     fitted = fit(finite_sum, x0, method, **keywords, **run)

@@ -202,7 +202,11 @@ def test_fits_with_a_validation_are_sorted_by_that_of_their_points():
         ),
         (lambda: so.learning_rate_range_test(RISK, START, (1,), batch_size=8), r"args=\(1,\).*leave args out"),
         (lambda: so.learning_rate_range_test(RISK, START, batch_size=8, jac=True), "jac=True is no argument of fit"),
-        (lambda: so.learning_rate_range_test(RISK, START, batch_size=8, epochs=2), "epochs=2 is what the range test"),
+        (
+            lambda: so.learning_rate_range_test(RISK, START, batch_size=8, epochs=2),
+            "epochs=2 has no place in a range test",
+        ),
+        (lambda: so.learning_rate_range_test(RISK, START, batch_size=8, patience=2), "patience=2 has no place"),
         (lambda: so.learning_rate_range_test(RISK, START, batch_size=8, options={"lr": 1.0}), "leave lr out"),
         (lambda: so.learning_rate_range_test(RISK, START, batch_size=8, method="newton-cg"), "method='newton-cg'"),
         (
