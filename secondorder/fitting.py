@@ -39,8 +39,11 @@ class Fitted(NamedTuple):
     fun: float  # f at x over all rows
     epochs: int  # epochs begun
     steps: int  # steps made
-    stopped: str  # "epochs", "early stopping", "callback", "time limit", "not finite"; "interrupted", "exception"
-    history: dict  # arrays with an entry an epoch: "loss", the mean of f over its steps; "validation"; "seconds"
+    # "epochs", "steps", "early stopping", "callback", "time limit", "not finite"; "interrupted", "exception"
+    stopped: str
+    # arrays with an entry an epoch: "loss", the mean of f over its steps; "validation"; "seconds". Where asked for, one
+    # with an entry a step: "batch_loss", f on its batch before it
+    history: dict
     message: str  # why it stopped, in a sentence
 
 
@@ -49,6 +52,7 @@ class FitOptions(NamedTuple):
 
     batch_size: int = FIRST_ORDER_BATCH  # rows of a step, at least 1
     epochs: int = 10  # at least 1
+    max_steps: int = 2**62  # at least 1
     patience: int = 0  # epochs without a better validation until the end, at least 0; 0: none
     seed: int = 0  # of shuffles, noise and random signs, at least 0
     time_limit: float = math.inf  # seconds, at least 0
@@ -56,6 +60,9 @@ class FitOptions(NamedTuple):
     shuffle: bool = True
     drop_last: bool = False
     progress: bool = False
+
+
+HISTORIES = {"epochs": False, "steps": True}  # is the loss of each step kept?
 
 
 def fit(
@@ -78,6 +85,8 @@ def fit(
     callback=None,
     progress=False,
     time_limit=math.inf,
+    max_steps=None,
+    history="epochs",
 ):
     """Minimize a mean over rows by stochastic steps.
 
@@ -130,6 +139,10 @@ def fit(
         A progress bar; needs tqdm.
     time_limit : float, default inf
         Seconds.
+    max_steps : int, optional
+        End after so many steps, amid an epoch too, unless the epochs end before.
+    history : "epochs" or "steps", default "epochs"
+        "steps": the result's history has also "batch_loss", f on the batch of each step, at the point where it began.
 
     Returns
     -------
@@ -177,7 +190,8 @@ def fit(
     size = steps.default_batch(len(finite_sum)) if batch_size is None else batch_size
     given = {"batch_size": size, "epochs": epochs, "patience": patience, "seed": seed, "time_limit": time_limit}
     given |= {"shuffle": shuffle, "drop_last": drop_last, "progress": progress}
-    numbers = check(FitOptions, given if overlap is None else given | {"overlap": overlap})
+    optional = {"overlap": overlap, "max_steps": max_steps}
+    numbers = check(FitOptions, given | {name: value for name, value in optional.items() if value is not None})
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable; it is {callback!r:.100}")
     if patience and validation is None:
@@ -187,8 +201,9 @@ def fit(
     reduction = e.NONE
     if variance_reduction is not None:
         reduction = lookup("variance_reduction", variance_reduction, e.REDUCTIONS)
+    each_step = lookup("history", history, HISTORIES)
     validation = validation_of(validation)
-    run = Run(finite_sum, start_vector(x0), steps, numbers)
+    run = Run(finite_sum, start_vector(x0), steps, numbers, each_step)
     steps.begin(run, overlap, reduction, average)
     try:
         return run.through(bars(numbers), validation, callback)
@@ -303,6 +318,7 @@ class RuleSteps:
             run.average,
             run.law,
             state._memory,
+            run.losses,
             run.order,
             run.batch,
             run.places,
@@ -358,6 +374,7 @@ class NewtonSteps:
             run.g,
             self.work,
             self.memory,
+            run.losses,
             run.order,
             run.batch,
             run.counts,
@@ -369,7 +386,7 @@ class NewtonSteps:
 class Run:
     """One call of fit: its arrays, and what happens between epochs."""
 
-    def __init__(self, finite_sum, x, steps, numbers):
+    def __init__(self, finite_sum, x, steps, numbers, each_step=False):
         self.finite_sum, self.steps = finite_sum, steps
         self.options, self.x, self.g = numbers, x, np.empty_like(x)
         n_rows = len(finite_sum)
@@ -383,6 +400,7 @@ class Run:
         self.numbers = np.zeros(e.N_NUMBERS, np.int64)
         self.numbers[e.SIZE] = size
         self.numbers[e.LIMIT] = n_rows - n_rows % size if numbers.drop_last else n_rows
+        self.numbers[e.LAST] = min(numbers.max_steps, 2**62)
         self.counts = np.zeros(c.N_COUNTS, np.int64)
         self.counts[c.STOP], self.counts[c.STRIDE], self.counts[c.COUNTDOWN] = RUNNING, 1, 1
         self.counts[c.SIGNALS] = backend.on_main_thread() and self.typed.in_python is None
@@ -393,6 +411,7 @@ class Run:
         self.places = np.array(places if ahead else [], np.int64).reshape(-1)
         self.average, self.law = np.empty(0), np.zeros(N_LAW)
         self.history = {"loss": [], "seconds": []}
+        self.each_step, self.losses = each_step, np.empty(0)
         self.good = x.copy()  # x before the last epoch
         self.best, self.kept, self.since = math.inf, x.copy(), 0  # of validation
 
@@ -444,6 +463,8 @@ class Run:
         """Make the steps of epoch k; why the run ends with it, as (word, sentence), or None."""
         self.numbers[e.SEED] = (self.options.seed * 1_000_003 + k) % 2**62 if self.options.shuffle else -1
         before, done, average = self.x.copy(), self.numbers[e.K], self.average.copy()
+        if self.each_step:
+            self.make_room(int(done))
         self.history["loss"].append(self() if self.typed.in_python is None else interruptible(self))
         self.history["seconds"].append(time.perf_counter() - begun)
         reason = self.counts[c.STOP]
@@ -455,7 +476,19 @@ class Run:
             self.x[:] = before if self.numbers[e.K] > done else good
             self.average[:] = average
             return "not finite", f"f or its gradient is nan or infinite in epoch {k + 1}{self.suspect()}"
-        return (REASONS[TIME].name, REASONS[TIME].sentence) if reason == TIME else None
+        if reason == TIME:
+            return REASONS[TIME].name, REASONS[TIME].sentence
+        if self.numbers[e.K] >= self.numbers[e.LAST]:
+            return "steps", f"max_steps={self.options.max_steps} steps are done"
+        return None
+
+    def make_room(self, done):
+        """Let there be room for the losses of an epoch after so many steps; it has no more steps than rows."""
+        needed = min(done + len(self.order), int(self.numbers[e.LAST]))
+        if len(self.losses) < needed:
+            room = np.zeros(max(needed, min(2 * len(self.losses), int(self.numbers[e.LAST]))))
+            room[:done] = self.losses[:done]
+            self.losses = room
 
     def suspect(self):
         """What may have made f nan, behind a colon."""
@@ -485,6 +518,8 @@ class Run:
         """What was reached."""
         x = self.kept if self.best < math.inf else self.point.copy()
         history = {name: np.array(values) for name, values in self.history.items()}
+        if self.each_step:
+            history["batch_loss"] = self.losses[: self.numbers[e.K]].copy()
         fun = self.whole(x) if fun is None else fun
         return Fitted(x, fun, len(history["loss"]), int(self.numbers[e.K]), stopped, history, message)
 

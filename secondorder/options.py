@@ -218,7 +218,18 @@ def broken_law(name, value):
         return "a number, not nan"
     if name in AT_LEAST_0:
         return None if value >= 0 else "at least 0"
-    if name in ("maxfev", "m", "max_trials", "window", "pairs", "every", "interval", "batch_size", "epochs"):
+    if name in (
+        "maxfev",
+        "m",
+        "max_trials",
+        "window",
+        "pairs",
+        "every",
+        "interval",
+        "batch_size",
+        "epochs",
+        "max_steps",
+    ):
         if name == "window" and value > MAX_WINDOW:
             return f"at most {MAX_WINDOW}"
         return None if value >= 1 else "at least 1"

@@ -81,7 +81,7 @@ PARTS = {
     },
     "averages": {"backends", "jit", "schedules", "update", "updates"},
     "chaining": {"minimize", "status"},
-    "tuning": {"minimize", "options", "result", "schedules", "update"},
+    "tuning": {"finite_sum", "fitting", "minimize", "options", "schedules", "update"},
     "update": {"backends", "jit", "options", "schedules", "updates"},
     "choice": {"derivatives", "jit", "objective"},
     "minimize": {

@@ -53,7 +53,8 @@ INTERVAL = 4  # steps from one estimate of the Hessian's diagonal to the next
 LOOKAHEAD = 5  # steps from one synchronisation to the next; 0: never
 REDUCTION = 6  # of variance: of REDUCTIONS
 OVERLAP = 7  # rows that a batch shares with the next, for `subsampled_newton_cg`
-N_NUMBERS = 8
+LAST = 8  # steps after which the run ends, amid an epoch too
+N_NUMBERS = 9
 
 LINE = 64  # bytes of a cache line
 FEW = 32  # lines on their way at once, which a processor of 2025 keeps account of
@@ -63,10 +64,10 @@ REDUCTIONS = {"none": NONE, "svrg": SVRG, "saga": SAGA}
 
 _fun_grad_at, _hvp_at = function_at(FUN_GRAD), function_at(HVP)
 
-# (program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, average, law, memory, order, batch, places, counts,
-# numbers, alpha, address)
+# (program, fun_grad, hvp, x, g, rows, mask, noise, slow, anchor, average, law, memory, losses, order, batch, places,
+# counts, numbers, alpha, address)
 EPOCH = f8(
-    *(intp, intp, intp, vector, vector, matrix, vector, vector, vector, matrix, vector, vector, vector),
+    *(intp, intp, intp, vector, vector, matrix, vector, vector, vector, matrix, vector, vector, vector, vector),
     *(integers, integers, integers, integers, integers, f8, intp),
 )
 
@@ -180,6 +181,13 @@ def take_from_table(fun_grad, x, g, anchor, order, start, count, batch, address)
 
 
 @inlined
+def note(f, k, losses):
+    """losses[k] <- f, where there is room."""
+    if k < losses.shape[0]:
+        losses[k] = f
+
+
+@inlined
 def look(counts):
     """After an evaluation: now and then the clock and signals."""
     counts[COUNTDOWN] -= 1
@@ -201,6 +209,7 @@ def epoch(
     average,
     law,
     memory,
+    losses,
     order,
     batch,
     places,
@@ -211,7 +220,8 @@ def epoch(
 ):
     """Steps on all batches of an epoch; x and the state are changed in place. Returns the mean of f over its steps.
 
-    average (n,) takes x in after each step, as `averaging.take_in`; of length 0: there is none.
+    average (n,) takes x in after each step, as `averaging.take_in`; of length 0: there is none. losses[k] becomes f on
+    the batch of step k + 1 of the run, for all k that it has room for.
     """
     p = program_at(program)
     total, seen, start = 0.0, 0, 0
@@ -219,7 +229,7 @@ def epoch(
         fill_table(fun_grad, x, anchor, batch, counts, address)
     if numbers[SEED] >= 0:
         shuffle(order, numbers[SEED])
-    while start < numbers[LIMIT] and counts[STOP] == RUNNING:
+    while start < numbers[LIMIT] and numbers[K] < numbers[LAST] and counts[STOP] == RUNNING:
         count = min(numbers[SIZE], numbers[LIMIT] - start)
         take_batch(order, start, count, batch)
         k = numbers[K] + 1
@@ -233,6 +243,7 @@ def epoch(
         total += f * count
         seen += count
         start += count
+        note(f, k - 1, losses)
         if not math.isfinite(f):
             counts[STOP] = NOT_FINITE_STEP
             break

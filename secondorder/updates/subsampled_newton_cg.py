@@ -45,7 +45,7 @@ from secondorder.jit import (
 )
 from secondorder.linalg.vectors import axpby, axpy, copy, dot, norm_inf, scale
 from secondorder.status import NOT_FINITE_STEP, RUNNING
-from secondorder.updates.epochs import LIMIT, OVERLAP, SEED, SIZE, K, look, shuffle
+from secondorder.updates.epochs import LAST, LIMIT, OVERLAP, SEED, SIZE, K, look, note, shuffle
 from secondorder.updates.schedules import N_WARM_UP, SCHEDULE, warmed_up
 
 NAME = "newton-cg"
@@ -68,9 +68,10 @@ options_at = reference_at(OPTIONS)
 _one_vector_at, _schedule_at = loader(tuple_type(vector)), function_at(SCHEDULE)
 _fun_grad_at, _hvp_at = function_at(FUN_GRAD), function_at(HVP)
 
-# (fun_grad, hvp, schedule, parameters, options, x, g, work, memory, order, batch, counts, numbers, address)
+# (fun_grad, hvp, schedule, parameters, options, x, g, work, memory, losses, order, batch, counts, numbers, address)
 NEWTON_EPOCH = f8(
-    *(intp, intp, intp, intp, intp, vector, vector, matrix, vector, integers, integers, integers, integers, intp)
+    *(intp, intp, intp, intp, intp, vector, vector, matrix, vector, vector),
+    *(integers, integers, integers, integers, intp),
 )
 
 
@@ -126,16 +127,19 @@ def search(fun_grad, x, f, slope, d, alpha, max_trials, xt, gt, counts, address)
 
 
 def newton_epoch(
-    fun_grad, hvp, schedule, parameters, options, x, g, work, memory, order, batch, counts, numbers, address
+    fun_grad, hvp, schedule, parameters, options, x, g, work, memory, losses, order, batch, counts, numbers, address
 ):
-    """Steps on all batches of an epoch; x is changed in place. Returns the mean of f over its steps."""
+    """Steps on all batches of an epoch; x is changed in place. Returns the mean of f over its steps.
+
+    losses: as in `epochs.epoch`.
+    """
     d, r, p, h, xt, gt = work[0], work[1], work[2], work[3], work[4], work[5]
     o, (rates,) = options_at(options), _one_vector_at(parameters)
     total, seen, start, overlap = 0.0, 0, 0, numbers[OVERLAP]
     if numbers[SEED] >= 0:
         shuffle(order, numbers[SEED])
     # an epoch ends with its last new row
-    while (start == 0 or start + overlap < numbers[LIMIT]) and counts[STOP] == RUNNING:
+    while (start == 0 or start + overlap < numbers[LIMIT]) and numbers[K] < numbers[LAST] and counts[STOP] == RUNNING:
         count = min(numbers[SIZE], numbers[LIMIT] - start)
         sample = min(overlap, count)
         take_overlapping_batch(order, start, count, sample, batch)
@@ -144,6 +148,7 @@ def newton_epoch(
         total += f * count
         seen += count
         start += numbers[SIZE] - overlap
+        note(f, numbers[K], losses)
         if not math.isfinite(f + norm_inf(g)):
             counts[STOP] = NOT_FINITE_STEP
             break

@@ -121,6 +121,59 @@ def test_the_full_batch_is_an_objective_of_every_method():
     assert np.allclose(steps.x, descent.x, rtol=1e-13)
 
 
+@pytest.mark.parametrize("size", [1, 10, 53])
+def test_a_history_of_steps_has_the_loss_of_each_batch_before_its_step(size):
+    more = {"options": {"lr": 0.1}, "batch_size": size, "epochs": 5, "shuffle": False}
+    found = so.fit(RISK, START, "sgd", history="steps", **more)
+    losses, w = [], START
+    for _ in range(5):
+        for begin in range(0, N, size):
+            rows = np.arange(begin, min(begin + size, N))
+            losses.append(naive_value(w, rows))
+            w = w - 0.1 * naive_gradient(w, rows)
+    assert np.allclose(found.history["batch_loss"], losses, rtol=1e-12) and len(losses) == found.steps
+    plain = so.fit(RISK, START, "sgd", **more)
+    assert "batch_loss" not in plain.history and np.array_equal(plain.x, found.x)
+
+
+@pytest.mark.parametrize("more", [{"variance_reduction": "svrg"}, {"variance_reduction": "saga"}, {}])
+def test_losses_of_steps_have_the_mean_that_an_epoch_tells(more):
+    method = "sgd" if more else "newton-cg"
+    found = so.fit(RISK, START, method, batch_size=13, drop_last=True, overlap=None, epochs=3, history="steps", **more)
+    losses = found.history["batch_loss"].reshape(3, -1)  # batches of one size
+    assert np.allclose(losses.mean(axis=1), found.history["loss"], rtol=1e-12)
+
+
+def test_a_run_ends_after_the_steps_it_is_given():
+    more = {"options": ADAM, "batch_size": 10, "shuffle": False}
+    whole = so.fit(RISK, START, "adam", epochs=3, history="steps", **more)
+    seen = []
+    more["callback"] = lambda k, x, f: seen.append(k)
+    for steps in (1, 6, 8, 12):  # an epoch has 6
+        seen.clear()
+        found = so.fit(RISK, START, "adam", epochs=9, max_steps=steps, history="steps", **more)
+        assert (found.stopped, found.steps, found.epochs) == ("steps", steps, -(-steps // 6))
+        assert f"max_steps={steps}" in found.message
+        assert np.array_equal(found.history["batch_loss"], whole.history["batch_loss"][:steps])
+        assert len(seen) == found.epochs  # after the last steps, too
+    assert np.array_equal(found.x, so.fit(RISK, START, "adam", epochs=2, **more).x)
+    longer = so.fit(RISK, START, "adam", epochs=2, max_steps=13, **more)
+    assert (longer.stopped, longer.steps) == ("epochs", 12) and np.array_equal(longer.x, found.x)
+    newton = so.fit(RISK, START, "newton-cg", batch_size=10, overlap=0, max_steps=8)
+    assert (newton.stopped, newton.steps, newton.epochs) == ("steps", 8, 2)
+
+
+def test_a_run_that_breaks_down_has_the_losses_of_the_steps_it_made():
+    rows = so.FiniteSum(lambda x, row: np.sqrt(x[0]) + 0.0 * row, np.ones(4))
+    found = so.fit(rows, [4.0], "sgd", options={"lr": 3.0}, batch_size=1, history="steps")
+    losses, x = [], 4.0
+    while x >= 0.0:
+        losses.append(np.sqrt(x))
+        x -= 1.5 / np.sqrt(x)
+    assert (found.stopped, found.steps, found.epochs) == ("not finite", 5, 2)
+    assert np.allclose(found.history["batch_loss"], losses, rtol=1e-12)
+
+
 def test_schedules_count_steps():
     schedule = so.schedules.step_decay(0.5, 0.1, every=6)  # an epoch of 53 rows has 6 batches of 10
     found = so.fit(RISK, START, "sgd", schedule=schedule, batch_size=10, epochs=2, shuffle=False)
@@ -427,6 +480,9 @@ def test_lookahead_works_on_steps():
         (lambda: so.fit(term, START), "needs a FiniteSum"),
         (lambda: so.fit(RISK, START, batch_size=0), "batch_size=0 must be at least 1"),
         (lambda: so.fit(RISK, START, epochs=0.5), "epochs=0.5 must be a whole number"),
+        (lambda: so.fit(RISK, START, max_steps=0), "max_steps=0 must be at least 1"),
+        (lambda: so.fit(RISK, START, history="step"), "history='step' is not known; did you mean 'steps'"),
+        (lambda: so.fit(RISK, START, history=True), "history=True must be one of the names epochs, steps"),
         (lambda: so.fit(RISK, START, average="polyak"), r"average must be so.PolyakAverage\(\)"),
         (lambda: so.fit(RISK, START, average=so.PolyakAverage), r"average must be so.PolyakAverage\(\)"),
         (lambda: so.fit(RISK, START, "newton-cg", average=so.PolyakAverage()), "average=.* is for update rules"),
