@@ -21,6 +21,7 @@ import math
 import os
 import time
 import tracemalloc
+import warnings
 
 if __name__ == "__main__":  # before NumPy is loaded
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -86,6 +87,7 @@ def fits(B, report):
             more = f"{found.success.mean():.4f} converged, {found.nfev.mean():.1f} evaluations"
             report("fits", f"curve_fit_batch{like}, {workers} thread(s)", B, taken, more)
     single_misfit(P0, t, Y[0])
+    warnings.simplefilter("ignore", RuntimeWarning)  # MINPACK gives some fits up
     minpack = best(lambda: [scipy.optimize.leastsq(single_misfit, P0, (t, y)) for y in Y], rounds=2)
     report("fits", "loop over MINPACK, compiled residual", B, minpack)
     if importlib.util.find_spec("ndoptimize"):

@@ -4,7 +4,7 @@
 
     large     one step of n float32 parameters on one thread, against PyTorch's fused step (foreach where it has none)
               and Optax's jitted one, and the bandwidth against a compiled in-place axpy over as many bytes
-    threads   the same with one thread and with two
+    threads   the same with one thread and with two, beside an axpy with threads: what the memory gives
     small     1000 steps of Adam on n = 10 with the objective, end to end, against the same loop in NumPy and in PyTorch
     epochs    logistic regression on 200000 x 200, batches of 64 in random order, rows a second, against scikit-learn's
               SGDClassifier (whose batches are of one row) and an eager loop in PyTorch
@@ -103,6 +103,12 @@ def axpy(a, x, y):
         y[i] += a * x[i]
 
 
+@numba.njit(parallel=True)
+def axpy_with_threads(a, x, y):
+    for i in numba.prange(x.shape[0]):
+        y[i] += a * x[i]
+
+
 def least(steps, repetitions):
     """The least time of each step; they take turns."""
     times = dict.fromkeys(steps, np.inf)
@@ -150,11 +156,15 @@ def threads(n, repetitions):
     x, g = (random.standard_normal(n).astype(np.float32) for _ in range(2))
     print(f"one step of {n} float32 parameters; ms. Threads: {numba.config.NUMBA_NUM_THREADS}")
     print(f"{'rule':16s} {'1':>7s} {'2':>7s} {'ratio':>6s}")
-    for name in ("sgd", "momentum", "adam", "adamw", "adadelta"):
+    for name in ("axpy", "sgd", "momentum", "adam", "adamw", "adadelta"):
         steps = {}
         for count in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
             numba.set_num_threads(count)
-            step, _ = our_step(name, x, g)  # whether there are threads is decided by init
+            if name == "axpy":
+                y = x.copy()
+                step = lambda y=y: axpy_with_threads(np.float32(1e-9), g, y)  # noqa: E731
+            else:
+                step, _ = our_step(name, x, g)  # whether there are threads is decided by init
             steps[count] = lambda step=step, count=count: (numba.set_num_threads(count), step())
         t = list(least(steps, repetitions).values())
         print(f"{name:16s} {1e3 * t[0]:7.2f} {1e3 * t[-1]:7.2f} {t[0] / t[-1]:6.2f}", flush=True)
