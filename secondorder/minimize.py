@@ -201,7 +201,7 @@ def minimize(
 
         # 5 the result, while the workspace is still this call's
         result = result_of(run, reason, begun)
-        if result.status == NOT_FINITE and isinstance(fun, RowSum):
+        if result["status"] == NOT_FINITE and isinstance(fun, RowSum):
             result.message += in_data(args)
     except BaseException as error:
         run.recover()
