@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import types as python_types
+from importlib import metadata
 from unittest import mock
 
 import numba
@@ -48,8 +49,12 @@ def assembler():
 @functools.cache
 def versions():
     """Of what the numbers depend on."""
+    try:
+        target = f", numba-cuda {metadata.version('numba-cuda')}"
+    except metadata.PackageNotFoundError:  # the target is the one built into Numba
+        target = ""
     told = subprocess.run([assembler(), "--version"], capture_output=True, text=True, check=True).stdout
-    return f"numba {numba.__version__}, ptxas {re.search(r'V([0-9.]+)', told)[1]}"
+    return f"numba {numba.__version__}{target}, ptxas {re.search(r'V([0-9.]+)', told)[1]}"
 
 
 def ptx(made, signature, architecture):
