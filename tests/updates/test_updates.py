@@ -370,14 +370,14 @@ def test_a_docstring_has_every_option_with_its_default(name):
 
 
 def test_the_kernels_of_rules_are_vectorised_in_float32():
-    from secondorder.jit import JIT_DISABLED, KERNEL, njit
+    from secondorder.jit import DISTINCT, JIT_DISABLED, njit
     from secondorder.updates import adam, sweep
     from secondorder.updates.treatment import untreated
 
     if JIT_DISABLED:
         pytest.skip("nothing is compiled")
     function = sweep.make_sweep(adam.rule, 2, 8, untreated)
-    dispatcher = njit(**KERNEL)(function)
+    dispatcher = njit(**DISTINCT)(function)
     dispatcher.compile(backend.sweep_signature(backend.f4))
     text = dispatcher.inspect_llvm(dispatcher.signatures[0])
     assert re.search(r"call <\d+ x float> @llvm.sqrt", text), "sqrt is not taken of vectors of float"
