@@ -19,6 +19,7 @@ from secondorder.jit import type_of
 from secondorder.minimize import DEFAULT_METHOD, check_functions, find_plan, masked, minimize
 from secondorder.objective import Objective, typed_objective
 from secondorder.result import Certificate, OptimizeResult
+from secondorder.result import attach as attach_result
 from secondorder.starts import distinct, lowest
 from secondorder.status import CANCEL, CONVERGED, PRECISION, RAISED, REASONS, ROUNDING, RUNNING, SIGNAL, TIME
 
@@ -705,11 +706,8 @@ def assembled(X, G, numbers, reals, errors, about):
 
 def attach(error, result, function="minimize_batch"):
     """Give an exception what was done."""
-    try:
-        error.optimize_result = result
-        error.add_note(f"raised in secondorder.{function}; .optimize_result has what was done: {result.message}")
-    except AttributeError:  # exceptions with __slots__
-        pass
+    said = f"raised in secondorder.{function}; .optimize_result has what was done: {result.message}"
+    attach_result(error, result, said)
 
 
 # ------------------------------------------------------------------------------------------------------ many starts

@@ -29,6 +29,7 @@ from secondorder.methods import METHODS
 from secondorder.objective import BY_DIFFERENCES, DIFFERENCES, Given, Objective, typed_objective
 from secondorder.options import FUNCTIONS, known_names, lookup, parse, refuse_unknown, unknown_names
 from secondorder.result import OptimizeResult
+from secondorder.result import attach as attach_result
 from secondorder.status import (
     BELOW_FMIN,
     CONVERGED,
@@ -527,10 +528,8 @@ def message(reason, sentence, values, certificate, plan):
 
 def attach(error, result, function="minimize"):
     """Give an exception the best point so far."""
-    try:
-        error.optimize_result = result
-        error.add_note(
-            f"raised in secondorder.{function} after {result.nfev} evaluations; .optimize_result has the best point"
-        )
-    except AttributeError:  # exceptions with __slots__
-        pass
+    attach_result(
+        error,
+        result,
+        f"raised in secondorder.{function} after {result.nfev} evaluations; .optimize_result has the best point",
+    )

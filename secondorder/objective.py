@@ -31,6 +31,7 @@ from secondorder.jit import (
     callee,
     compiled,
     is_compiled,
+    number_of,
     type_of,
 )
 
@@ -167,7 +168,7 @@ def typed_objective(given, args, needs, backend="auto", own=trampolines.itself, 
             jac and identity(jac),
             hessp and identity(hessp),
             hess and identity(hess),
-            args and getattr(args_type, "_code", args_type),  # Numba's number of a type: hashing it takes longer
+            args and number_of(args_type),
             needs,
             backend,
             own,

@@ -82,6 +82,15 @@ class OptimizeResult(dict):
         return list(self)
 
 
+def attach(error, result, said):
+    """Give an exception what was reached, as .optimize_result, and a note that says so."""
+    try:
+        error.optimize_result = result
+        error.add_note(said)
+    except AttributeError:  # exceptions with __slots__
+        pass
+
+
 class Certificate(NamedTuple):
     """What the Hessian H says of a point, and how sure that is.
 

@@ -105,4 +105,4 @@ from secondorder.jit.signatures import (
     tuple_type,
     vector,
 )
-from secondorder.jit.user_arguments import Batched, Pinned, arguments, loader, type_of
+from secondorder.jit.user_arguments import Batched, Pinned, arguments, loader, number_of, type_of

@@ -33,6 +33,11 @@ def type_of(args):
     return kind
 
 
+def number_of(kind):
+    """What tells types of arguments apart, in less time than their hash: Numba's number of the type."""
+    return getattr(kind, "_code", kind)  # `Batched` has none
+
+
 @intrinsic
 def _store(typingctx, value, address):
     """Put a native copy of `value`, with a reference of its own, at `address`."""
@@ -56,30 +61,16 @@ def _size_of(typingctx, value):
     return types.intp(value), codegen
 
 
-def _stored(context, builder, kind, address):
-    """The value of type `kind` in native form at an address."""
-    return builder.load(builder.inttoptr(address, context.get_value_type(kind).as_pointer()))
-
-
 @functools.cache
 def loader(kind):
     """Intrinsic: address -> the value of Numba type `kind` that was stored there."""
-    if JIT_DISABLED:
-        return lambda address: address or ()
 
-    @intrinsic
-    def load(typingctx, address):
-        def codegen(context, builder, sig, args):
-            if kind == NO_ARGS:
-                return context.get_constant_null(kind)
-            value = _stored(context, builder, kind, args[0])
-            if context.enable_nrt:
-                context.nrt.incref(builder, kind, value)
-            return value
+    def owned(context, builder, value):
+        if context.enable_nrt:
+            context.nrt.incref(builder, kind, value)
+        return value
 
-        return kind(types.intp), codegen
-
-    return load
+    return _loader(kind, owned)
 
 
 @functools.cache
@@ -89,6 +80,21 @@ def _lender(kind):
     The caller of the solver holds them. With owners each call of the user's function would count references up and
     down, in words that all threads of a batch share: two threads were slower than one.
     """
+
+    def lent(context, builder, whole):
+        for i, part in enumerate(kind):
+            value = builder.extract_value(whole, i)
+            if isinstance(part, types.Array):
+                whole = builder.insert_value(whole, without_owner(context, builder, part, value), i)
+            elif context.enable_nrt:
+                context.nrt.incref(builder, part, value)
+        return whole
+
+    return _loader(kind, lent)
+
+
+def _loader(kind, passed_on):
+    """Intrinsic: address -> what `passed_on` makes of the value of type `kind` that was stored there."""
     if JIT_DISABLED:
         return lambda address: address or ()
 
@@ -97,14 +103,8 @@ def _lender(kind):
         def codegen(context, builder, sig, args):
             if kind == NO_ARGS:
                 return context.get_constant_null(kind)
-            whole = _stored(context, builder, kind, args[0])
-            for i, part in enumerate(kind):
-                value = builder.extract_value(whole, i)
-                if isinstance(part, types.Array):
-                    whole = builder.insert_value(whole, without_owner(context, builder, part, value), i)
-                elif context.enable_nrt:
-                    context.nrt.incref(builder, part, value)
-            return whole
+            stored = builder.load(builder.inttoptr(args[0], context.get_value_type(kind).as_pointer()))
+            return passed_on(context, builder, stored)
 
         return kind(types.intp), codegen
 
@@ -172,7 +172,7 @@ def _pin(value, words):
     return address
 
 
-_layouts = {}  # by the number that Numba has given to a type: its hash takes longer than the rest of a Pinned
+_layouts = {}  # by `number_of` a type: its hash takes longer than the rest of a Pinned
 
 
 class Pinned:
@@ -189,10 +189,10 @@ class Pinned:
         if JIT_DISABLED:
             self.address = args
             return
-        layout = _layouts.get(kind._code)
+        layout = _layouts.get(number_of(kind))
         if layout is None:
             # one word more than the size: the buffer is aligned to 16 like any allocation of this size
-            layout = _layouts[kind._code] = _native_size(args) // 8 + 2, _releaser(kind)
+            layout = _layouts[number_of(kind)] = _native_size(args) // 8 + 2, _releaser(kind)
         words, self._release = layout
         self._buffer = np.empty(words, np.int64)
         self.address = _pin(args, self._buffer)

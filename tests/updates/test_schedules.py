@@ -113,6 +113,27 @@ def test_a_function_of_ones_own_is_a_schedule():
         assert x[0] == pytest.approx(-0.15) and state.lr == pytest.approx(0.05)
 
 
+def test_steps_take_a_constant_rate_with_a_warm_up_and_functions_of_that_name_as_schedules():
+    def constant(t):
+        return 0.1 * (t + 1)
+
+    for lr, rates in (
+        (0.3, [0.3, 0.3, 0.3]),
+        (S.constant(0.3).after_warm_up(2), [0.0, 0.15, 0.3]),
+        (constant, [0.1, 0.2, 0.3]),
+    ):
+        update, x = so.SGD(lr=lr), np.zeros(1)
+        state = update.init(x)
+        for rate in rates:
+            before = x[0]
+            update.step(x, np.ones(1), state)
+            assert state.lr == pytest.approx(rate) and before - x[0] == pytest.approx(rate)
+        by_name = so.minimize(
+            lambda x: x[0], np.zeros(1), method=so.SGD(lr=lr), options={"maxiter": 3, "history": True}
+        )
+        assert by_name.history["alpha"][1:] == pytest.approx(rates)
+
+
 def test_a_step_uses_the_rate_of_the_steps_done_before_it():
     update, x, seen = so.SGD(lr=S.step_decay(1.0, 0.5, 2)), np.zeros(1), []
     state = update.init(x)
