@@ -13,15 +13,9 @@ from secondorder.batch import (
     about_device,
     assembled,
     attach,
-    check_dtype,
-    check_places,
     check_progress,
-    chosen_device,
     count_of_workers,
-    placed,
     real_array,
-    refuse_arrays_there,
-    refuse_on_device,
     shown,
     starts_and_split,
     with_arrays,
@@ -31,6 +25,14 @@ from secondorder.jit import type_of
 from secondorder.least_squares import check_functions, find_loss, find_plan
 from secondorder.minimize import masked, refuse_constraints, unbounded
 from secondorder.objective import NotCompilable, as_compiled, identity
+from secondorder.places import (
+    check_dtype,
+    check_places,
+    chosen_device,
+    placed,
+    refuse_arrays_there,
+    refuse_on_device,
+)
 from secondorder.residual import Data, find_residual
 from secondorder.status import CANCEL, PRECISION, RAISED, ROUNDING, SIGNAL
 

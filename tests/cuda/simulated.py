@@ -207,9 +207,9 @@ def test_a_batch_too_large_for_the_device_is_refused_before_it_runs(monkeypatch)
 
 
 def test_auto_takes_the_device_for_many_problems_and_for_arrays_that_are_there(monkeypatch):
-    from secondorder import batch
+    from secondorder import places
 
-    monkeypatch.setattr(batch, "LEAST_ON_DEVICE", 5)
+    monkeypatch.setattr(places, "LEAST_ON_DEVICE", 5)
     X, args = batch_of(5)
     options = {"maxiter": 1}
 
